@@ -1,0 +1,1 @@
+"""Quiz questions, one TOML file per notebook; `course_lib.lab.quiz` reads them."""

@@ -1,0 +1,216 @@
+"""One run of one notebook: set-up, what it uses, and tear-down within its budget."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import re
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from course_lib import profiles
+from course_lib.lab import processes
+from course_lib.lab.display import Note, Table, show_now
+from course_lib.lab.kinds import LabError, kind_of, strict
+from course_lib.lab.machine import describe_machine, describe_versions
+
+if TYPE_CHECKING:
+    from course_lib.lab.predictions import Comparison, Prediction
+
+LAB_NAME = re.compile(r"(?P<track>vllm|triton)/(?P<lab>\d\.\d)/(?P<notebook>\d\d)")
+MEMORY_BUDGET_BYTES = 4 * 10**9
+DEFAULT_SEED = 0
+# Read by the libraries when they are first imported: one thread, no network, no chatter.
+QUIET_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+
+Resource = TypeVar("Resource")
+
+
+@dataclass
+class Session:
+    """What one run of a notebook knows.
+
+    Attributes:
+        name: "track/lab/notebook", for example "vllm/2.1/01".
+        profile: the profile in force.
+        seed: the seed of every random choice in the notebook.
+        machine: what `describe_machine` found.
+        versions: what `describe_versions` found.
+        predictions: by name, in the order in which they were made.
+        comparisons: by name, in the order in which they were measured.
+    """
+
+    name: str
+    profile: profiles.Profile
+    seed: int
+    machine: dict[str, str | int | float]
+    versions: dict[str, str]
+    predictions: dict[str, Prediction] = field(default_factory=dict)
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    _resources: list[Any] = field(default_factory=list)
+    _tag: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _started: float = field(default_factory=time.monotonic)
+    _memory: processes.MemoryWatch = field(default_factory=processes.MemoryWatch)
+
+    @property
+    def kind(self) -> str:
+        """The kind of run of anything that a real engine does in this session."""
+        return kind_of(self.profile)
+
+    @property
+    def track(self) -> str:
+        """ "vllm" or "triton"."""
+        return self.name.partition("/")[0]
+
+    @property
+    def number(self) -> str:
+        """Lab and notebook as they begin an exercise's id, for example "2.1-01"."""
+        return "-".join(self.name.split("/")[1:])
+
+    def _ipython_display_(self) -> None:
+        """Show nothing when a cell ends with `lab.start(…)`: it has shown its table."""
+
+    def summary(self) -> Table:
+        """Profile, model, machine, versions and seed."""
+        machine = ", ".join(
+            [str(self.machine["cpu"]), f"{self.machine['cores']} cores"]
+            + [f"{self.machine['memory_gib']} GiB"]
+            + ([str(self.machine["gpu"])] if "gpu" in self.machine else [])
+        )
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        model = self.profile.model.rstrip("/")
+        rows = [
+            ("Lab", self.name),
+            ("Profile", f"{self.profile.name} ({self.profile.device}, {self.profile.dtype})"),
+            ("Model", "/".join(model.split("/")[-2:])),
+            ("Machine", machine),
+            ("Versions", versions),
+            ("Seed", str(self.seed)),
+        ]
+        return Table((), rows)
+
+    def close_resources(self) -> list[str]:
+        """Close what was registered with `using`, last first; return what went wrong."""
+        problems = []
+        while self._resources:
+            resource = self._resources.pop()
+            try:
+                resource.close()
+            except Exception as error:  # noqa: BLE001 - every other resource must still be closed
+                problems.append(f"closing {type(resource).__name__} failed: {error!r}")
+        gc.collect()
+        return problems
+
+
+_current: list[Session] = []
+
+
+def current_session() -> Session:
+    """The session of the running notebook.
+
+    Raises:
+        LabError: before `start` or after `finish`.
+    """
+    if not _current:
+        raise LabError(
+            'No lab session is open: run the set-up cell, lab.start("vllm/2.1/01"), first.'
+        )
+    return _current[-1]
+
+
+def _seed_everything(seed: int) -> None:
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        import_module("torch").manual_seed(seed)
+
+
+def start(name: str, *, seed: int = DEFAULT_SEED) -> Session:
+    """Open the notebook's session and show where and on what it runs.
+
+    Sets the environment that the engines read at import, so it stands before their import.
+    Starting again, as when a student runs the set-up cell twice, closes the session before.
+
+    Args:
+        name: "track/lab/notebook", for example "vllm/2.1/01".
+        seed: seeds `random`, numpy and, once it is imported, torch.
+
+    Raises:
+        LabError: if `name` has another form.
+    """
+    if not LAB_NAME.fullmatch(name):
+        raise LabError(f'{name!r} is not a lab: write track/lab/notebook, such as "vllm/2.1/01".')
+    while _current:
+        abandoned = _current.pop()
+        abandoned.close_resources()
+        abandoned._memory.stop()
+    for variable, value in QUIET_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    profile = profiles.current()
+    _seed_everything(seed)
+    session = Session(name, profile, seed, describe_machine(profile), describe_versions())
+    os.environ[processes.TAG] = session._tag
+    _current.append(session)
+    show_now(session.summary())
+    return session
+
+
+def using(resource: Resource) -> Resource:
+    """Register an engine or server, so that `finish` closes it; returns it.
+
+    Raises:
+        LabError: if it has no `close()`.
+    """
+    if not callable(getattr(resource, "close", None)):
+        raise LabError(f"{type(resource).__name__} has no close(): lab.finish() could not end it.")
+    current_session()._resources.append(resource)
+    return resource
+
+
+def finish() -> None:
+    """Close what the notebook used, and check that it left nothing and kept its budget.
+
+    Raises:
+        AssertionError: if something could not be closed or a process was left behind (it is
+            ended first); in a strict run also if the time or the memory budget was exceeded.
+        LabError: if no session is open.
+    """
+    session = current_session()
+    problems = session.close_resources()
+    left = processes.wait_for_none(session._tag)
+    problems += [f"process {p.pid} was left: {processes.command_line(p)}" for p in left]
+    processes.end(left)
+    seconds = time.monotonic() - session._started
+    peak_bytes = session._memory.stop()
+    _current.remove(session)
+    os.environ.pop(processes.TAG, None)
+    if problems:
+        raise AssertionError("Tear-down is not clean: " + "; ".join(problems))
+    budget_s = session.profile.time_budget_s
+    limit = f" of {MEMORY_BUDGET_BYTES / 1e9:.0f}" if session.profile.name == "cpu" else ""
+    show_now(
+        Note(
+            f"Finished {session.name}: {seconds:.0f} s of {budget_s:.0f} s, peak memory "
+            f"{peak_bytes / 1e9:.2f}{limit} GB, no process left."
+        )
+    )
+    if strict():
+        assert seconds <= budget_s, f"{session.name} took {seconds:.0f} s of {budget_s:.0f} s."
+        assert session.profile.name != "cpu" or peak_bytes <= MEMORY_BUDGET_BYTES, (
+            f"{session.name} took {peak_bytes / 1e9:.2f} GB of memory, more than its budget."
+        )
