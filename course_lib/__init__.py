@@ -1,0 +1,1 @@
+"""Library behind the course "Efficient Inference and Serving of LLMs"."""

@@ -1,0 +1,42 @@
+"""One small interface over many inference engines.
+
+>>> from course_lib.backends import Sampling, open_engine
+>>> with open_engine("vllm") as engine:  # doctest: +SKIP
+...     engine.generate(["The capital of"], Sampling(max_tokens=8))
+"""
+
+from course_lib.backends.protocol import (
+    Chunk,
+    Completion,
+    Engine,
+    FinishReason,
+    Prompt,
+    Sampling,
+    TokenLogprobs,
+    UnsupportedSampling,
+    Usage,
+)
+from course_lib.backends.registry import (
+    MissingLibrary,
+    UnknownEngine,
+    UnknownOption,
+    engine_names,
+    open_engine,
+)
+
+__all__ = [
+    "Chunk",
+    "Completion",
+    "Engine",
+    "FinishReason",
+    "MissingLibrary",
+    "Prompt",
+    "Sampling",
+    "TokenLogprobs",
+    "UnknownEngine",
+    "UnknownOption",
+    "UnsupportedSampling",
+    "Usage",
+    "engine_names",
+    "open_engine",
+]
