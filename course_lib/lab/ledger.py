@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import course_lib
 from course_lib.lab.claims import all_claims, find_claim
 from course_lib.lab.display import Note, format_number, show_now
 from course_lib.lab.kinds import LabError, checked_kind
+from course_lib.lab.places import build_folder
 from course_lib.lab.session import current_session
 
 HOLDS = "holds"
@@ -74,10 +74,7 @@ class Entry:
 def ledger_folder() -> Path:
     """Where the ledger lies: ``COURSE_LEDGER``, or build/ledger in the course's folder."""
     named = os.environ.get("COURSE_LEDGER")
-    if named:
-        return Path(named)
-    root = Path(course_lib.__file__).resolve().parents[1]
-    return (root if (root / "pyproject.toml").exists() else Path.cwd()) / "build" / "ledger"
+    return Path(named) if named else build_folder() / "ledger"
 
 
 def _file_name(claim: str, lab: str, kind: str) -> str:

@@ -1,0 +1,45 @@
+"""Finds the verb groups and mounts the one that is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import typer
+
+import course_lib.cli
+from course_lib.lab.kinds import LabError
+
+HELP = "Efficient inference and serving of LLMs: the tools of the course."
+
+
+def verb_names() -> list[str]:
+    """Names of the verb groups: the public modules of this package."""
+    modules = pkgutil.iter_modules(course_lib.cli.__path__)
+    return sorted(
+        module.name.replace("_", "-") for module in modules if not module.name.startswith("_")
+    )
+
+
+def build_app(arguments: list[str]) -> typer.Typer:
+    """The command with the verb group that `arguments` name, or with all for its help."""
+    app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False)
+    verbs = verb_names()
+    asked = [verb for verb in verbs if arguments[:1] == [verb]]
+    for verb in asked or verbs:
+        module = importlib.import_module(f"course_lib.cli.{verb.replace('-', '_')}")
+        app.add_typer(module.app, name=verb)
+
+    # Keeps the verb's name on the command line when only one group is mounted.
+    app.callback()(lambda: None)
+    return app
+
+
+def run() -> None:
+    """Run the command line; a `LabError` becomes one sentence and exit status 2."""
+    try:
+        build_app(sys.argv[1:])(prog_name="course")
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)

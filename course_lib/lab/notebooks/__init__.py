@@ -1,0 +1,1 @@
+"""Notebook sources, the notebooks generated from them, and the contract both keep."""
