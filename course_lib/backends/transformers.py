@@ -11,14 +11,14 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
 
 from course_lib import profiles
-from course_lib.backends import text
+from course_lib.backends import environment, text
 from course_lib.backends.protocol import (
     Chunk,
     Completion,
@@ -33,8 +33,8 @@ from course_lib.backends.protocol import (
 from course_lib.backends.registry import UnknownOption
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
 
 
 @dataclass
@@ -122,6 +122,7 @@ class TransformersEngine:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1, or None for all at once")
         profile = profiles.current()
+        environment.prepare_torch(profile)
         path = model or profile.model
         self.batch_size = batch_size
         self.kv_cache = kv_cache

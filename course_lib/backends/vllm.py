@@ -10,12 +10,12 @@ import gc
 import sys
 import time
 from dataclasses import fields
-from typing import Any, Self, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
 from course_lib import profiles
-from course_lib.backends import text, vllm_environment, vllm_facts
+from course_lib.backends import environment, text, vllm_facts
 from course_lib.backends.protocol import (
     Chunk,
     Completion,
@@ -29,8 +29,8 @@ from course_lib.backends.vllm_facts import BlockTable, KVCache, Load, PrefixCach
 from course_lib.backends.vllm_run import Driver, Request, Run
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
 
 class VllmEngine:
@@ -50,9 +50,10 @@ class VllmEngine:
         profile = profiles.current()
         rss_before, begin = _rss_bytes(), time.perf_counter()
         fresh = "vllm" not in sys.modules
-        vllm_environment.prepare_in_process()
-        import vllm
-        from vllm.engine.arg_utils import EngineArgs
+        environment.prepare_vllm(profile)
+        with environment.stderr_held_back():
+            import vllm
+            from vllm.engine.arg_utils import EngineArgs
 
         imported, rss_imported = time.perf_counter(), _rss_bytes()
         unknown = sorted(set(options) - {option.name for option in fields(EngineArgs)})
@@ -70,7 +71,8 @@ class VllmEngine:
             "async_scheduling": False,  # one step is one schedule and one run of the model
             **options,
         }
-        self.llm: Any = vllm.LLM(model=model or profile.model, **arguments)
+        with environment.stderr_held_back():
+            self.llm: Any = vllm.LLM(model=model or profile.model, **arguments)
         self.tokenizer: Any = self.llm.get_tokenizer()
         self._driver = Driver(self.llm)
         self.load = Load(
