@@ -1,0 +1,1 @@
+"""Measuring engines and servers: one definition of each quantity, seeded workloads, load."""
