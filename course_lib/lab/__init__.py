@@ -43,8 +43,8 @@ or the student's function) and what `check` was given by name, and returns `Pass
         return Pass("Keys and values together.")
 
 Empty answers, exceptions and functions that return nothing are met before the grader. Each
-grader has a `Cases` in ``tests/lab/graders/test_vllm_2_1_01.py``: the solution, another right answer,
-and two wrong ones with the misconception that each must be told.
+grader has a `Cases` in ``tests/lab/graders/cases_vllm_2_1_01.py``: the solution, another right
+answer, and two wrong ones with the misconception that each must be told.
 
 How to write a quiz
 -------------------

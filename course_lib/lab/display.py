@@ -10,9 +10,12 @@ import html
 import re
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 CELL_STYLE = "text-align:left;padding:0.2em 0.9em 0.2em 0;border:none;vertical-align:top"
 NOTE_STYLE = "margin:0.4em 0;padding:0.3em 0.8em;border-left:4px solid {color}"
@@ -39,8 +42,7 @@ def show_now(thing: Shown) -> None:
     if not in_notebook():
         print(thing.as_text())
         return
-    from IPython.display import display  # type: ignore[import-not-found,unused-ignore]
-
+    display = import_module("IPython.display").display
     display({"text/html": thing.as_html(), "text/plain": thing.as_text()}, raw=True)
 
 

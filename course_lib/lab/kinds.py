@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from course_lib.profiles import Profile
+if TYPE_CHECKING:
+    from course_lib.profiles import Profile
 
 SIMULATED: Final = "simulated"
 COURSE_ENGINE: Final = "course engine"

@@ -7,10 +7,12 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
-from course_lib.profiles import Profile
+if TYPE_CHECKING:
+    from course_lib.profiles import Profile
 
 # vLLM's CPU build is a distribution of its own.
 DISTRIBUTIONS = {

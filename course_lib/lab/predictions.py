@@ -178,8 +178,9 @@ def _hold_to_prediction(comparison: Comparison, rel: float | None, tol: float | 
     else:
         return
     message = (
-        f"{prediction.name}: predicted {format_number(prediction.value)} {prediction.unit}, measured "
-        f"{format_number(comparison.measured)} {prediction.unit}; it can be predicted {claim}."
+        f"{prediction.name}: predicted {format_number(prediction.value)} {prediction.unit}, "
+        f"measured {format_number(comparison.measured)} {prediction.unit}; "
+        f"it can be predicted {claim}."
     )
     if strict():
         raise AssertionError(message)

@@ -125,7 +125,8 @@ class Quiz:
         for _, option in self._lettered():
             verdict = "Right." if option.right else "No."
             parts.append(
-                f"<li>{inline_html(option.text)}<br><em>{verdict} {inline_html(option.why)}</em></li>"
+                f"<li>{inline_html(option.text)}<br>"
+                f"<em>{verdict} {inline_html(option.why)}</em></li>"
             )
         parts.append("</ol></div>")
         return "".join(parts)

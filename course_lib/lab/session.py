@@ -11,9 +11,11 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from course_lib import profiles
+from course_lib.backends.environment import prepare_vllm
 from course_lib.lab import processes
 from course_lib.lab.display import Note, Table, show_now
 from course_lib.lab.kinds import LabError, kind_of, strict
@@ -25,16 +27,8 @@ if TYPE_CHECKING:
 LAB_NAME = re.compile(r"(?P<track>vllm|triton)/(?P<lab>\d\.\d)/(?P<notebook>\d\d)")
 MEMORY_BUDGET_BYTES = 4 * 10**9
 DEFAULT_SEED = 0
-# Read by the libraries when they are first imported: one thread, no network, no chatter.
-QUIET_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_NO_USAGE_STATS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-}
+# Read by transformers and the hub client when they are first imported.
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 Resource = TypeVar("Resource")
 
@@ -102,8 +96,29 @@ class Session:
         ]
         return Table((), rows)
 
-    def close_resources(self) -> list[str]:
-        """Close what was registered with `using`, last first; return what went wrong."""
+    def open(self) -> None:
+        """Mark the processes started from now on, and show the summary."""
+        os.environ[processes.TAG] = self._tag
+        show_now(self.summary())
+
+    def use(self, resource: Any) -> None:
+        """Close `resource` when the session ends."""
+        self._resources.append(resource)
+
+    def close(self) -> tuple[list[str], float, int]:
+        """Close all resources, end what was left running and stop the clock.
+
+        Returns:
+            what was not clean, the seconds since the start, the peak memory in bytes.
+        """
+        problems = self._close_resources()
+        left = processes.wait_for_none(self._tag)
+        problems += [f"process {p.pid} was left: {processes.command_line(p)}" for p in left]
+        processes.end(left)
+        os.environ.pop(processes.TAG, None)
+        return problems, time.monotonic() - self._started, self._memory.stop()
+
+    def _close_resources(self) -> list[str]:
         problems = []
         while self._resources:
             resource = self._resources.pop()
@@ -140,6 +155,14 @@ def _seed_everything(seed: int) -> None:
         import_module("torch").manual_seed(seed)
 
 
+def _quieten(profile: profiles.Profile) -> None:
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
+    if Path(profile.model).exists() and Path(profile.draft_model).exists():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    prepare_vllm(profile)
+
+
 def start(name: str, *, seed: int = DEFAULT_SEED) -> Session:
     """Open the notebook's session and show where and on what it runs.
 
@@ -148,7 +171,7 @@ def start(name: str, *, seed: int = DEFAULT_SEED) -> Session:
 
     Args:
         name: "track/lab/notebook", for example "vllm/2.1/01".
-        seed: seeds `random`, numpy and, once it is imported, torch.
+        seed: seeds `random`, numpy and, where it is imported already, torch.
 
     Raises:
         LabError: if `name` has another form.
@@ -156,17 +179,13 @@ def start(name: str, *, seed: int = DEFAULT_SEED) -> Session:
     if not LAB_NAME.fullmatch(name):
         raise LabError(f'{name!r} is not a lab: write track/lab/notebook, such as "vllm/2.1/01".')
     while _current:
-        abandoned = _current.pop()
-        abandoned.close_resources()
-        abandoned._memory.stop()
-    for variable, value in QUIET_ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
+        _current.pop().close()
     profile = profiles.current()
+    _quieten(profile)
     _seed_everything(seed)
     session = Session(name, profile, seed, describe_machine(profile), describe_versions())
-    os.environ[processes.TAG] = session._tag
+    session.open()
     _current.append(session)
-    show_now(session.summary())
     return session
 
 
@@ -178,7 +197,7 @@ def using(resource: Resource) -> Resource:
     """
     if not callable(getattr(resource, "close", None)):
         raise LabError(f"{type(resource).__name__} has no close(): lab.finish() could not end it.")
-    current_session()._resources.append(resource)
+    current_session().use(resource)
     return resource
 
 
@@ -191,26 +210,21 @@ def finish() -> None:
         LabError: if no session is open.
     """
     session = current_session()
-    problems = session.close_resources()
-    left = processes.wait_for_none(session._tag)
-    problems += [f"process {p.pid} was left: {processes.command_line(p)}" for p in left]
-    processes.end(left)
-    seconds = time.monotonic() - session._started
-    peak_bytes = session._memory.stop()
+    problems, seconds, peak_bytes = session.close()
     _current.remove(session)
-    os.environ.pop(processes.TAG, None)
     if problems:
         raise AssertionError("Tear-down is not clean: " + "; ".join(problems))
     budget_s = session.profile.time_budget_s
-    limit = f" of {MEMORY_BUDGET_BYTES / 1e9:.0f}" if session.profile.name == "cpu" else ""
-    show_now(
-        Note(
-            f"Finished {session.name}: {seconds:.0f} s of {budget_s:.0f} s, peak memory "
-            f"{peak_bytes / 1e9:.2f}{limit} GB, no process left."
-        )
+    # A GPU run may hold a large hub model in memory; the budget is a laptop's.
+    has_memory_budget = session.profile.name == "cpu"
+    limit = f" of {MEMORY_BUDGET_BYTES / 1e9:.0f}" if has_memory_budget else ""
+    line = (
+        f"Finished {session.name}: {seconds:.0f} s of {budget_s:.0f} s, peak memory "
+        f"{peak_bytes / 1e9:.2f}{limit} GB, no process left."
     )
+    show_now(Note(line))
     if strict():
-        assert seconds <= budget_s, f"{session.name} took {seconds:.0f} s of {budget_s:.0f} s."
-        assert session.profile.name != "cpu" or peak_bytes <= MEMORY_BUDGET_BYTES, (
-            f"{session.name} took {peak_bytes / 1e9:.2f} GB of memory, more than its budget."
+        assert seconds <= budget_s, f"Over its time budget. {line}"
+        assert not has_memory_budget or peak_bytes <= MEMORY_BUDGET_BYTES, (
+            f"Over its memory budget. {line}"
         )
