@@ -73,8 +73,8 @@ class Grader:
     function: GraderFunction
 
 
-class _AnswerReturnedNothing(Exception):  # noqa: N818 - a signal, not an error
-    pass
+class _AnswerReturnedNothing(Exception):
+    """A student's function came back with nothing."""
 
 
 _registry: dict[tuple[str, str], Grader] = {}

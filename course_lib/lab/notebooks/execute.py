@@ -1,0 +1,74 @@
+"""Execute a notebook the way CI does, and keep the executed copy and its HTML."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from course_lib.lab.ledger import write_whole
+from course_lib.lab.notebooks.source import generate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What became of one notebook.
+
+    Attributes:
+        notebook: the executed copy.
+        html: the same as a page.
+        seconds: wall time, the kernel's start included.
+        error: the failing cell's exception in a line; empty if all cells ran.
+    """
+
+    notebook: Path
+    html: Path
+    seconds: float
+    error: str
+
+
+def execute(
+    source: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool = True
+) -> Executed:
+    """Run the notebook of `source` with its solutions, strictly, in its own folder.
+
+    Args:
+        source: the percent script.
+        folder: where the executed .ipynb and .html are written.
+        parameters: replace values of the cell tagged `parameters`.
+        progress: show a bar on standard error.
+    """
+    import papermill
+
+    executed = folder / source.with_suffix(".ipynb").name
+    write_whole(executed, generate(source))
+    os.environ["COURSE_STRICT"] = "1"
+    started = time.monotonic()
+    error = ""
+    try:
+        papermill.execute_notebook(
+            executed,
+            executed,
+            parameters=dict(parameters),
+            cwd=source.parent,
+            progress_bar=progress,
+        )
+    except papermill.PapermillExecutionError as failure:
+        error = f"{failure.ename}: {failure.evalue}"
+    seconds = time.monotonic() - started
+    return Executed(executed, to_html(executed), seconds, error)
+
+
+def to_html(executed: Path) -> Path:
+    """Write the page of an executed notebook beside it."""
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter().from_filename(str(executed))
+    path = executed.with_suffix(".html")
+    write_whole(path, page)
+    return path

@@ -1,0 +1,222 @@
+"""Rules about what a notebook teaches with: predictions, results, exercises, quiz, claims."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from course_lib.lab.claims import UnknownClaim, find_claim
+from course_lib.lab.grading import UnknownExercise, find_grader
+from course_lib.lab.notebooks.lesson import SOLUTION_BEGIN, SOLUTION_END
+from course_lib.lab.quiz import BadQuiz, UnknownQuiz, find_quiz
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from course_lib.lab.notebooks.lesson import Cell, Finding, LabCall, Lesson
+
+FEWEST_EXERCISES = 3
+PLOTTING = ("course_lib.viz", "matplotlib")
+SHOWING = {"compare", "compare_table", "show"}
+# These show a note of their own, which reads itself.
+SELF_EXPLAINING = {"start", "predict", "check", "quiz", "record", "finish", "using"}
+
+
+def predictions(lesson: Lesson) -> Iterator[Finding]:
+    """Something is predicted, and what is predicted is later compared, and nothing else."""
+    order = lesson.calls("predict", "compare")
+    if not any(call.name == "predict" for call in order):
+        message = "no prediction: call `lab.predict(name, …)` before an experiment."
+        yield lesson.finding("predictions", message)
+    for position, call in enumerate(order):
+        rest = order[position + 1 :] if call.name == "predict" else order[:position]
+        partner = "compare" if call.name == "predict" else "predict"
+        # A name that is computed, as in a loop, is left to the run.
+        if call.first and not any(
+            other.name == partner and other.first in (call.first, "") for other in rest
+        ):
+            when = "after" if partner == "compare" else "before"
+            message = (
+                f"`lab.{call.name}({call.first!r}, …)` has no `lab.{partner}` "
+                f"of that name {when} it."
+            )
+            yield lesson.finding("predictions", message, call.cell)
+
+
+def exercises(lesson: Lesson) -> Iterator[Finding]:
+    """At least three exercises, each with a solution before its check and a grader."""
+    checks = lesson.calls("check")
+    names = list(dict.fromkeys(call.first for call in checks))
+    if len(names) < FEWEST_EXERCISES:
+        message = (
+            f"{len(names)} exercises with a check; a notebook has at least {FEWEST_EXERCISES}."
+        )
+        yield lesson.finding("exercises", message)
+    solutions = [cell.number for cell in lesson.cells if SOLUTION_BEGIN in cell.source]
+    previous = 0
+    for call in checks:
+        if not any(previous < number <= call.cell for number in solutions):
+            message = (
+                f"the check of {call.first} has no solution between `{SOLUTION_BEGIN}` and "
+                f"`{SOLUTION_END}` before it."
+            )
+            yield lesson.finding("exercises", message, call.cell)
+        previous = call.cell
+        try:
+            find_grader(lesson.track, call.first)
+        except UnknownExercise as error:
+            yield lesson.finding("exercises", str(error), call.cell)
+
+
+def solutions(lesson: Lesson) -> Iterator[Finding]:
+    """The markers of a solution come in pairs, and leave the student something to fill in."""
+    for cell in lesson.cells:
+        lines = [line.strip() for line in cell.source.splitlines()]
+        marks = [line for line in lines if line in (SOLUTION_BEGIN, SOLUTION_END)]
+        if marks != [SOLUTION_BEGIN, SOLUTION_END] * (len(marks) // 2):
+            message = f"`{SOLUTION_BEGIN}` and `{SOLUTION_END}` do not come in pairs."
+            yield lesson.finding("solutions", message, cell.number)
+        elif marks and not cell.is_code:
+            message = "a solution stands in a code cell."
+            yield lesson.finding("solutions", message, cell.number)
+        elif marks and not _leaves_a_name(lines):
+            message = (
+                "give the student an empty answer before the solution, such as `answer = ...`, or "
+                "put the solution into the body of a function."
+            )
+            yield lesson.finding("solutions", message, cell.number)
+
+
+def _leaves_a_name(lines: list[str]) -> bool:
+    before = lines[: lines.index(SOLUTION_BEGIN)]
+    return any(
+        line.endswith("= ...") or line.startswith(("def ", "async def ", "class "))
+        for line in before
+    )
+
+
+def quizzes(lesson: Lesson) -> Iterator[Finding]:
+    """At least one question, and each can be found and keeps the rules."""
+    calls = lesson.calls("quiz")
+    if not calls:
+        yield lesson.finding("quizzes", "no quiz: call `lab.quiz(id)`.")
+    for call in calls:
+        try:
+            find_quiz(lesson.track, call.first)
+        except (UnknownQuiz, BadQuiz) as error:
+            yield lesson.finding("quizzes", str(error), call.cell)
+
+
+def numbering(lesson: Lesson) -> Iterator[Finding]:
+    """Exercises and questions carry the notebook's own number."""
+    number = "-".join(lesson.started_as.split("/")[1:])
+    for call in lesson.calls("check", "quiz"):
+        if number and not call.first.startswith(f"{number}-"):
+            message = f'{call.first!r} must begin with "{number}-", the number of this notebook.'
+            yield lesson.finding("numbering", message, call.cell)
+
+
+def plots(lesson: Lesson) -> Iterator[Finding]:
+    """At least one plot: a call of something from matplotlib or course_lib.viz."""
+    names = {name for cell in lesson.code_cells for name in _plotting_names(cell.tree)}
+    calls = (
+        node.func
+        for cell in lesson.code_cells
+        for node in ast.walk(cell.tree)
+        if isinstance(node, ast.Call)
+    )
+    if not any(_root(function) in names for function in calls):
+        message = (
+            "no plot: call a function of `course_lib.viz` (or matplotlib) and show its figure."
+        )
+        yield lesson.finding("plots", message)
+
+
+def _plotting_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith(PLOTTING):
+                    yield alias.asname or alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if f"{node.module}.{alias.name}".startswith(PLOTTING):
+                    yield alias.asname or alias.name
+
+
+def _root(function: ast.expr) -> str:
+    while isinstance(function, ast.Attribute | ast.Call):
+        function = function.value if isinstance(function, ast.Attribute) else function.func
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def readings(lesson: Lesson) -> Iterator[Finding]:
+    """A cell shows one result, and the next cell reads it in words."""
+    for cell, following in zip(lesson.cells, [*lesson.cells[1:], None], strict=True):
+        results = _result_count(cell)
+        if results > 1:
+            message = f"{results} results in one cell: one result per cell, read in words below it."
+            yield lesson.finding("readings", message, cell.number)
+        if results and (following is None or following.is_code):
+            message = "shows a result that no text cell reads: say below it what it means."
+            yield lesson.finding("readings", message, cell.number)
+
+
+def _result_count(cell: Cell) -> int:
+    """Tables, figures and values that a cell shows; printed lines count as one."""
+    shown = [call for call in cell.lab_calls if call.name in SHOWING and not _is_silent(call)]
+    if any(call.name == "check" for call in cell.lab_calls):
+        return len(shown)
+    calls = [node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)]
+    functions = [node.func.id for node in calls if isinstance(node.func, ast.Name)]
+    prints = "print" in functions
+    last = cell.tree.body[-1] if cell.tree.body else None
+    return len(shown) + functions.count("display") + prints + _echoes(last)
+
+
+def _is_silent(call: LabCall) -> bool:
+    show = call.keyword("show")
+    return isinstance(show, ast.Constant) and show.value is False
+
+
+def _echoes(last: ast.stmt | None) -> bool:
+    """Whether Jupyter shows the value of a cell's last statement."""
+    if not isinstance(last, ast.Expr) or isinstance(last.value, ast.Constant):
+        return False
+    if isinstance(last.value, ast.Call):
+        function = last.value.func
+        if _root(function) == "lab" or _root(function) in ("print", "display"):
+            return False
+    return True
+
+
+def claims(lesson: Lesson) -> Iterator[Finding]:
+    """Recorded claims are listed for this notebook, and their verdicts are computed."""
+    for call in lesson.calls("record"):
+        try:
+            labs = find_claim(call.first).labs
+        except UnknownClaim as error:
+            yield lesson.finding("claims", str(error), call.cell)
+            continue
+        if lesson.started_as not in labs:
+            message = (
+                f"claims.toml does not list {lesson.started_as} among the labs of {call.first}."
+            )
+            yield lesson.finding("claims", message, call.cell)
+        if isinstance(call.keyword("holds"), ast.Constant):
+            message = (
+                f"the verdict on {call.first} is typed: compute `holds` from what was measured."
+            )
+            yield lesson.finding("claims", message, call.cell)
+
+
+RULES = (
+    predictions,
+    exercises,
+    solutions,
+    quizzes,
+    numbering,
+    plots,
+    readings,
+    claims,
+)
