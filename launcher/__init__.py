@@ -1,0 +1,1 @@
+"""The parts of `./course`. Standard library only: this runs before anything is installed."""
