@@ -25,6 +25,9 @@ VLLM: Mapping[str, str] = {
     "VLLM_NO_USAGE_STATS": "1",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
+# vLLM compiles a helper of its sampler even in eager mode: seconds on the first request that asks
+# for log-probabilities, and a C++ compiler that a laptop may not have.
+VLLM_ON_CPU: Mapping[str, str] = {"TORCH_COMPILE_DISABLE": "1"}
 # Whole GiB, and it would override the exact ``kv_cache_memory_bytes``.
 _FORBIDDEN = "VLLM_CPU_KVCACHE_SPACE"
 
@@ -48,7 +51,7 @@ def prepare_vllm(profile: profiles.Profile) -> None:
     the engine core runs in this process, so that its scheduler can be looked into.
     """
     prepare_torch(profile)
-    for name, value in VLLM.items():
+    for name, value in {**VLLM, **(VLLM_ON_CPU if profile.name == "cpu" else {})}.items():
         os.environ.setdefault(name, value)
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.pop(_FORBIDDEN, None)
@@ -62,7 +65,7 @@ def for_vllm_server(profile: profiles.Profile) -> dict[str, str]:
     """Environment of a vLLM server process; its log goes to a file and may say more."""
     defaults = {**VLLM, "VLLM_LOGGING_LEVEL": "INFO"}
     if profile.name == "cpu":
-        defaults |= THREADS
+        defaults |= {**THREADS, **VLLM_ON_CPU}
     environment = {**defaults, **os.environ, "VLLM_LOGGING_LEVEL": "INFO"}
     environment.pop(_FORBIDDEN, None)
     environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
