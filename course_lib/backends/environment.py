@@ -68,7 +68,8 @@ def for_vllm_server(profile: profiles.Profile) -> dict[str, str]:
         defaults |= {**THREADS, **VLLM_ON_CPU}
     environment = {**defaults, **os.environ, "VLLM_LOGGING_LEVEL": "INFO"}
     environment.pop(_FORBIDDEN, None)
-    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+    # On a CPU this lets one process run engine and model ("uni"); the server has its own anyway.
+    environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0" if profile.name == "cpu" else "1"
     return environment
 
 

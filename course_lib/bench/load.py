@@ -351,7 +351,9 @@ def request_body(model: str, prompt: Sequence[int], sampling: Sampling) -> dict[
         "temperature": sampling.temperature,
     }
     if sampling.n != 1 or sampling.logprobs is not None:
-        raise UnsupportedSampling("a load counts tokens only: leave n and logprobs at their defaults")
+        raise UnsupportedSampling(
+            "a load counts tokens only: leave n and logprobs at their defaults"
+        )
     optional: dict[str, tuple[Any, Any]] = {
         "top_p": (sampling.top_p, 1.0),
         "top_k": (sampling.top_k, 0),

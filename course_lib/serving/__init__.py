@@ -1,0 +1,1 @@
+"""Servers: started, watched and stopped so that nothing is left behind."""
