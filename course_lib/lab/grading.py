@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,7 +150,22 @@ def _watched(answer: Any) -> Any:
 
 
 def grade(found: Grader, answer: Any, **measured: Any) -> Verdict:
-    """Let `found` judge `answer`; an empty or failing answer gets a hint of its own."""
+    """Let `found` judge `answer`; an empty or failing answer gets a hint of its own.
+
+    Raises:
+        LabError: if the grader needs other measurements, or returns no verdict.
+    """
+    try:
+        inspect.signature(found.function).bind(answer, **measured)
+    except TypeError as error:
+        raise LabError(f"The grader of {found.id} cannot be called so: {error}.") from error
+    verdict = _judge(found, answer, measured)
+    if not isinstance(verdict, Pass | Hint):
+        raise LabError(f"The grader of {found.id} returned {verdict!r}, neither Pass nor Hint.")
+    return verdict
+
+
+def _judge(found: Grader, answer: Any, measured: Mapping[str, Any]) -> Verdict:
     if answer is None or answer is Ellipsis:
         return Hint(f"Still empty: it expects {found.expects}.", EMPTY)
     try:

@@ -56,9 +56,9 @@ def leftovers(tag: str) -> list[psutil.Process]:
     ]
 
 
-def wait_for_none(tag: str, grace_s: float = GRACE_S) -> list[psutil.Process]:
-    """Wait up to `grace_s` seconds for the notebook's processes to end; return those left."""
-    deadline = time.monotonic() + grace_s
+def wait_for_none(tag: str) -> list[psutil.Process]:
+    """Wait up to `GRACE_S` seconds for the notebook's processes to end; return those left."""
+    deadline = time.monotonic() + GRACE_S
     left = leftovers(tag)
     while left and time.monotonic() < deadline:
         time.sleep(0.1)
