@@ -5,6 +5,7 @@
 ...     engine.generate(["The capital of"], Sampling(max_tokens=8))
 """
 
+from course_lib.backends.models import ModelMissing
 from course_lib.backends.protocol import (
     Chunk,
     Completion,
@@ -30,6 +31,7 @@ __all__ = [
     "Engine",
     "FinishReason",
     "MissingLibrary",
+    "ModelMissing",
     "Prompt",
     "Sampling",
     "TokenLogprobs",

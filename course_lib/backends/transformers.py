@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
 
 from course_lib import profiles
 from course_lib.backends import environment, text
+from course_lib.backends.models import model_source
 from course_lib.backends.protocol import (
     Chunk,
     Completion,
@@ -67,7 +68,8 @@ class _RowWatch(StoppingCriteria):  # type: ignore[misc]
         self._submitted_at = submitted_at
         self._on_step = on_step
 
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+    def __call__(self, input_ids: Any, _scores: Any, **_options: Any) -> Any:
+        """Called with the tokens so far, shape (rows, tokens); returns done, shape (rows,)."""
         tokens = input_ids[:, -1].tolist()  # waits for the device, so that the stamp is true
         now = time.perf_counter() - self._submitted_at
         for row, token in zip(self._rows, tokens, strict=True):
@@ -123,14 +125,14 @@ class TransformersEngine:
             raise ValueError(f"batch_size={batch_size} must be at least 1, or None for all at once")
         profile = profiles.current()
         environment.prepare_torch(profile)
-        path = model or profile.model
+        source = model_source(model)
         self.batch_size = batch_size
         self.kv_cache = kv_cache
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(path, padding_side="left")
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(source, padding_side="left")
         loaded = AutoModelForCausalLM.from_pretrained(
-            path, dtype=getattr(torch, dtype or profile.dtype)
+            source, dtype=getattr(torch, dtype or profile.dtype)
         )
         self.model: Any = loaded.to(device or profile.device).eval()
         eos = self.model.generation_config.eos_token_id
@@ -184,7 +186,7 @@ class TransformersEngine:
         def work() -> None:
             try:
                 self._run([row], time.perf_counter(), on_step)
-            except Exception as error:  # handed to the reader, who raises it
+            except Exception as error:  # noqa: BLE001  handed to the reader, who raises it
                 steps.put(error)
 
         worker = threading.Thread(target=work, daemon=True)

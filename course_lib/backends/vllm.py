@@ -16,6 +16,7 @@ import psutil
 
 from course_lib import profiles
 from course_lib.backends import environment, text, vllm_facts
+from course_lib.backends.models import model_source
 from course_lib.backends.protocol import (
     Chunk,
     Completion,
@@ -47,7 +48,7 @@ class VllmEngine:
     """
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
-        profile = profiles.current()
+        profile, source = profiles.current(), model_source(model)
         rss_before, begin = _rss_bytes(), time.perf_counter()
         fresh = "vllm" not in sys.modules
         environment.prepare_vllm(profile)
@@ -72,7 +73,7 @@ class VllmEngine:
             **options,
         }
         with environment.stderr_held_back():
-            self.llm: Any = vllm.LLM(model=model or profile.model, **arguments)
+            self.llm: Any = vllm.LLM(model=source, **arguments)
         self.tokenizer: Any = self.llm.get_tokenizer()
         self._driver = Driver(self.llm)
         self.load = Load(

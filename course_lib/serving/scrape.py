@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class UnknownMetric(KeyError):  # noqa: N818
+class UnknownMetric(LookupError):
     """The page has no such sample."""
 
 

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +29,7 @@ import psutil
 
 from course_lib import profiles
 from course_lib.backends import environment
+from course_lib.backends.models import model_source
 from course_lib.serving import vllm_entry
 from course_lib.serving.scrape import Scrape
 
@@ -41,7 +43,7 @@ ADDRESS_IN_USE = "Address already in use"
 REASON = re.compile(r"(\w*(Error|Exception)\b.*|error: .*)")
 
 
-class ServerFailed(RuntimeError):  # noqa: N818
+class ServerFailed(RuntimeError):
     """The server ended, or was not ready in time; the message has the reason from its log."""
 
 
@@ -87,7 +89,7 @@ class VllmServer:
         if self._profile.name == "cpu":
             defaults["distributed_executor_backend"] = "uni"
         self._arguments = flags({**defaults, **options, "served_model_name": served_name})
-        self._model_source = model or self._profile.model
+        self._model_source = model_source(model)
 
     @property
     def root_url(self) -> str:
@@ -208,20 +210,16 @@ class VllmServer:
         process = self._running()
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            pass
         self._kill_group()
         return process.wait()
 
     def _kill_group(self) -> None:
         """Kill whatever is left of the server's process group."""
         process = self._running()
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
     def __enter__(self) -> Self:
