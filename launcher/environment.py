@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from launcher import installers, machine, process
-from launcher.installers import Installer
 from launcher.refusal import Refusal
 from launcher.stamps import Stamps, digest
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from launcher.installers import Installer
     from launcher.layout import Layout
 
 MARK = "made-by-course"
@@ -59,6 +59,11 @@ def course_environment(layout: Layout, profile: str) -> dict[str, str]:
     if profile == "cpu":  # the models come with the course
         env.setdefault("HF_HUB_OFFLINE", "1")
     return env
+
+
+def inside(layout: Layout, *arguments: str | Path) -> list[str | Path]:
+    """The command that runs the environment's Python with `arguments`."""
+    return [layout.python, *arguments]
 
 
 @dataclass(frozen=True)
@@ -211,9 +216,7 @@ class Environment:
             return pip
         return installers.uv_installer(uv or own, python)
 
-    def _install_lock(
-        self, installer: Installer, lock: Path, hashes: bool, log: IO[bytes]
-    ) -> None:
+    def _install_lock(self, installer: Installer, lock: Path, hashes: bool, log: IO[bytes]) -> None:
         """Install one lock; torch's CPU build is also looked for in the PyTorch index."""
         what = f"{lock.name} with {installer.name}"
         try:
@@ -234,7 +237,11 @@ class Environment:
         begin = log.tell()
         started = time.monotonic()
         status = process.call(
-            command, cwd=self.layout.root, env=installer.environment(), log=log, tick=_show_elapsed(what)
+            command,
+            cwd=self.layout.root,
+            env=installer.environment(),
+            log=log,
+            tick=_show_elapsed(what),
         )
         _finish(what, time.monotonic() - started, status == 0)
         if status != 0:
@@ -248,7 +255,7 @@ class Environment:
         """Start vLLM once; a failure is said and tried again at the next call."""
         what = "first start of vLLM, which fills its cache"
         env = course_environment(self.layout, self.plan.profile)
-        command = [self.layout.python, "-c", WARM]
+        command = inside(self.layout, "-c", WARM)
         started = time.monotonic()
         status = process.call(
             command, cwd=self.layout.root, env=env, log=log, tick=_show_elapsed(what)

@@ -60,9 +60,7 @@ def read_settings(python: str | Path = sys.executable) -> dict[str, list[str]]:
     return parse(listing)
 
 
-def uv_environment(
-    settings: Mapping[str, list[str]], environ: Mapping[str, str]
-) -> dict[str, str]:
+def uv_environment(settings: Mapping[str, list[str]], environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that make uv do what pip is configured to; those already set are kept."""
     chosen: dict[str, str] = {}
     for name, (variable, separator) in _TO_UV.items():

@@ -74,7 +74,8 @@ def call(
         stdout=log,
         stderr=subprocess.STDOUT if log else None,
         start_new_session=True,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509  (the launcher has no threads)
+        # Safe: the launcher has no threads.
+        preexec_fn=_die_with_parent,
     )
     try:
         while True:
