@@ -48,7 +48,7 @@ answer, and two wrong ones with the misconception that each must be told.
 
 How to write a quiz
 -------------------
-``quizzes/vllm_2_1_01.toml``; its form stands in `course_lib.lab.quiz`. Every option explains
+``quizzes/vllm_2_1_01.toml``; its form stands in `course_lib.lab.questions`. Every option explains
 itself.
 
 Strict runs
@@ -70,7 +70,7 @@ from course_lib.lab.kinds import (
 )
 from course_lib.lab.ledger import record
 from course_lib.lab.predictions import compare, compare_table, predict
-from course_lib.lab.quiz import quiz
+from course_lib.lab.questions import quiz
 from course_lib.lab.results import show
 from course_lib.lab.session import Session, finish, start, using
 

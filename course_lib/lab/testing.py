@@ -7,12 +7,14 @@ The cases of a notebook stand in ``tests/lab/graders/cases_<track>_<lab>_<notebo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_lib.lab.display import format_number
 from course_lib.lab.grading import EMPTY, RAISED, Hint, Pass, find_grader, grade
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FEWEST_WRONG = 2
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from course_lib.lab.claims import UnknownClaim, find_claim
 from course_lib.lab.grading import UnknownExercise, find_grader
 from course_lib.lab.notebooks.lesson import SOLUTION_BEGIN, SOLUTION_END
-from course_lib.lab.quiz import BadQuiz, UnknownQuiz, find_quiz
+from course_lib.lab.questions import BadQuiz, UnknownQuiz, find_quiz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

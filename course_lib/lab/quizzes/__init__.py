@@ -1,1 +1,1 @@
-"""Quiz questions, one TOML file per notebook; `course_lib.lab.quiz` reads them."""
+"""Quiz questions, one TOML file per notebook; `course_lib.lab.questions` reads them."""
