@@ -1,0 +1,1 @@
+"""Plots, one module per concept. Each function returns a finished matplotlib figure."""
