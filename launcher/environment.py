@@ -113,8 +113,14 @@ class Environment:
         project = digest([self.layout.root / "pyproject.toml"], packages, str(self.layout.root))
         keys = {"environment": version, "packages": packages, "project": project}
         if self.plan.warm:
-            keys["warm"] = packages
+            keys["warm"] = digest([], version, *self._engine_lines())
         return keys
+
+    def _engine_lines(self) -> list[str]:
+        """The lines of the locks that name the engine: vLLM's cache outlives other changes."""
+        engine = ("vllm", "torch==", "transformers==")
+        lines = [line for lock, _ in self.plan.locks for line in lock.read_text().splitlines()]
+        return [line for line in lines if line.startswith(engine)]
 
     def is_ready(self) -> bool:
         """Whether every step is stamped and the environment's Python still exists."""

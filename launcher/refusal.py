@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):  # noqa: N818  (a refusal is no program error)
+class Refusal(Exception):
     """The launcher cannot go on. The text is one sentence that holds the cure; exit status 2."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from launcher.layout import Layout
 
+# import-linter has a script only, and a script holds the path that .venv was made at.
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command as lint; lint()"
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -24,7 +27,7 @@ class Stage:
 
     Attributes:
         name: for the summary.
-        arguments: a module of the environment and its arguments, for ``python -m``.
+        arguments: arguments for the environment's Python.
         report: where pytest writes what it did; None for other tools.
     """
 
@@ -54,18 +57,18 @@ def pytest_stage(layout: Layout, name: str, marks: str, *arguments: str) -> Stag
     """A stage that runs pytest with two workers and writes a report."""
     report = layout.build / f"{name.replace(' ', '-')}.xml"
     options = ("-n", "2", "-q", "-m", marks, f"--junitxml={report}", *arguments)
-    return Stage(name, ("pytest", *options), report)
+    return Stage(name, ("-m", "pytest", *options), report)
 
 
 def stages(layout: Layout, profile: str, *, fast: bool) -> list[Stage]:
     """The checks in order, cheap ones first; `fast` leaves out what executes notebooks."""
     gpu = "" if profile == "gpu" else " and not gpu"
     found = [
-        Stage("style", ("ruff", "check", "--quiet", ".")),
-        Stage("format", ("ruff", "format", "--check", "--quiet", ".")),
-        Stage("types", ("mypy", "--no-error-summary")),
-        Stage("imports", ("importlinter.cli",)),
-        Stage("notebook contract", ("course_lib.cli", "notebooks", "lint")),
+        Stage("style", ("-m", "ruff", "check", "--quiet", ".")),
+        Stage("format", ("-m", "ruff", "format", "--check", "--quiet", ".")),
+        Stage("types", ("-m", "mypy", "--no-error-summary")),
+        Stage("imports", ("-c", LINT_IMPORTS)),
+        Stage("notebook contract", ("-m", "course_lib.cli", "notebooks", "lint")),
         pytest_stage(layout, "unit tests", f"not notebooks{gpu}", "tests"),
     ]
     if not fast:
@@ -98,7 +101,7 @@ def run_stage(layout: Layout, stage: Stage, env: Mapping[str, str]) -> Outcome:
     if stage.report:
         stage.report.unlink(missing_ok=True)
     started = time.monotonic()
-    command = inside(layout, "-m", *stage.arguments)
+    command = inside(layout, *stage.arguments)
     status = process.call(command, cwd=layout.root, env=env)
     return Outcome(stage, status, time.monotonic() - started, read_skips(stage.report))
 
