@@ -74,7 +74,10 @@ def run(
         typer.Option("--parameter", "-p", help="name=value for the cell tagged `parameters`."),
     ] = None,
 ) -> None:
-    """Execute notebooks as CI does; keep the executed copies and their HTML."""
+    """Execute notebooks; keep the executed copies and their HTML.
+
+    With COURSE_STRICT=1 a wrong answer or an exceeded budget fails, as in CI.
+    """
     from course_lib.lab.notebooks import execute, source
     from course_lib.lab.places import build_folder, labs_folder, shortened
 

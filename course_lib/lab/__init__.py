@@ -4,7 +4,7 @@ How to write a notebook
 -----------------------
 The source is a percent script, ``02-Labs/<Track>/<Lab>/NN-Name.py``; `./course notebooks
 sync` makes the .ipynb beside it, `./course notebooks lint` checks the contract, and
-`./course notebooks run` executes it as CI does. In this order it holds:
+`COURSE_STRICT=1 ./course notebooks run` executes it as CI does. In this order it holds:
 
 1. ``# Title`` and, in the same cell, ``**You will measure**``, ``**Time**`` … minutes,
    ``**You need**`` and ``**Place in the path**``.

@@ -1,8 +1,7 @@
-"""Execute a notebook the way CI does, and keep the executed copy and its HTML."""
+"""Execute a notebook with its solutions, and keep the executed copy and its HTML."""
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ class Executed:
 def execute(
     source: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool = True
 ) -> Executed:
-    """Run the notebook of `source` with its solutions, strictly, in its own folder.
+    """Run the notebook of `source` in its own folder; strictly where ``COURSE_STRICT=1``.
 
     Args:
         source: the percent script.
@@ -47,7 +46,6 @@ def execute(
 
     executed = folder / source.with_suffix(".ipynb").name
     write_whole(executed, generate(source))
-    os.environ["COURSE_STRICT"] = "1"
     started = time.monotonic()
     error = ""
     try:

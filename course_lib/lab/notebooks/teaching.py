@@ -157,9 +157,14 @@ def readings(lesson: Lesson) -> Iterator[Finding]:
         if results > 1:
             message = f"{results} results in one cell: one result per cell, read in words below it."
             yield lesson.finding("readings", message, cell.number)
-        if results and (following is None or following.is_code):
+        if results and (following is None or not _reads(following)):
             message = "shows a result that no text cell reads: say below it what it means."
             yield lesson.finding("readings", message, cell.number)
+
+
+def _reads(following: Cell) -> bool:
+    """Whether a cell is text that does not begin a new section."""
+    return not following.is_code and not following.source.startswith(("# ", "## "))
 
 
 def _result_count(cell: Cell) -> int:

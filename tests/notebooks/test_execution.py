@@ -1,0 +1,120 @@
+"""A notebook that fails fails the run, whoever runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from course_lib.cli.notebooks import app
+from course_lib.lab.notebooks import source
+from course_lib.lab.notebooks.execute import execute
+from course_lib.lab.places import course_root, labs_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.notebooks
+
+GOOD = '# %% tags=["parameters"]\nx = 1\n\n# %%\nassert x + 1 == 2\nprint("it ran with", x)\n'
+FAILING = GOOD.replace("== 2", "== 3")
+# A student's wrong prediction; COURSE_STRICT decides whether that may pass.
+WRONG_PREDICTION = """# %%
+from course_lib import lab
+
+session = lab.start("vllm/2.1/01")
+lab.predict("blocks", 1, "blocks")
+lab.compare("blocks", 64, rel=0.0)
+lab.finish()
+"""
+LEFTOVER = """# %%
+import subprocess, sys
+from course_lib import lab
+from course_lib.lab import processes
+
+processes.GRACE_S = 0.1
+lab.start("vllm/2.1/01")
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+lab.finish()
+"""
+
+
+def planted(folder: Path, script: str) -> Path:
+    """A notebook generated from `script`, under the labs' own pytest settings."""
+    path = folder / "01-Planted.py"
+    path.write_text(script)
+    source.sync([path])
+    shutil.copy(labs_folder() / "conftest.py", folder)
+    return path
+
+
+def nbmake(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """pytest with nbmake on the folder of the notebook, as the tests of the course run it."""
+    config = f"--config-file={course_root() / 'pyproject.toml'}"
+    command = [sys.executable, "-m", "pytest", "--nbmake", config, f"--rootdir={path.parent}"]
+    clean = {name: value for name, value in os.environ.items() if name != "COURSE_STRICT"}
+    return subprocess.run(
+        [*command, "-p", "no:cacheprovider", *options, str(path.parent)],
+        capture_output=True,
+        text=True,
+        env=clean | {"COURSE_PROFILE": "cpu"},
+        check=False,
+    )
+
+
+def test_a_good_notebook_passes_and_is_marked(tmp_path: Path) -> None:
+    done = nbmake(planted(tmp_path, GOOD), "-m", "notebooks")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+def test_a_failing_notebook_fails_the_run(tmp_path: Path) -> None:
+    done = nbmake(planted(tmp_path, FAILING))
+    assert done.returncode == 1
+    assert "AssertionError" in done.stdout
+
+
+def test_a_prediction_that_the_lesson_holds_to_fails_the_run(tmp_path: Path) -> None:
+    done = nbmake(planted(tmp_path, WRONG_PREDICTION))
+    assert done.returncode == 1
+    assert "predicted 1 blocks, measured 64 blocks" in done.stdout
+
+
+def test_a_process_left_behind_fails_the_run(tmp_path: Path) -> None:
+    done = nbmake(planted(tmp_path, LEFTOVER))
+    assert done.returncode == 1
+    assert "was left" in done.stdout
+
+
+def test_a_student_with_a_wrong_prediction_reaches_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COURSE_STRICT", raising=False)
+    done = execute(planted(tmp_path, WRONG_PREDICTION), tmp_path / "out", {}, progress=False)
+    assert done.error == ""
+    page = done.html.read_text()
+    assert "What does your prediction leave out?" in page
+    assert 'class="course-table"' in page
+
+
+def test_run_keeps_the_executed_copy_and_its_page(tmp_path: Path) -> None:
+    script = planted(tmp_path, GOOD)
+    done = CliRunner().invoke(app, ["run", str(script), "--output", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert "ran in" in done.output
+    assert "it ran with 1" in (tmp_path / "out" / "01-Planted.html").read_text()
+    assert source.is_fresh(script)
+
+
+def test_run_takes_parameters_and_reports_a_failure(tmp_path: Path) -> None:
+    script = planted(tmp_path, GOOD)
+    words = ["run", str(script), "--output", str(tmp_path / "out"), "-p", "x=5"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1
+    assert "failed: AssertionError" in done.output
+    assert (tmp_path / "out" / "01-Planted.html").exists()
