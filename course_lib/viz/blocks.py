@@ -9,6 +9,9 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from course_lib.viz import style
 
+COLUMNS = 30  # of the pool: makes its cells about square
+MOST_SHOWN = 20 * COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +31,7 @@ def block_tables(
     """Draw the block tables of live sequences above the pool of physical blocks.
 
     A block is filled as far as its tokens have been computed. A physical block that several
-    sequences share (a common prefix) is hatched.
+    sequences share (a common prefix) is hatched. Of a large pool only the beginning is drawn.
 
     Args:
         tables: one per sequence.
@@ -37,8 +40,9 @@ def block_tables(
         title: the message.
     """
     longest = max((len(table.block_ids) for table in tables), default=1)
-    columns = max(24, min(48, math.ceil(math.sqrt(num_blocks * 4))))
-    rows = math.ceil(num_blocks / columns)
+    last = max((block for table in tables for block in table.block_ids), default=0)
+    shown = num_blocks if num_blocks <= MOST_SHOWN else min(max(last + 1, COLUMNS), MOST_SHOWN)
+    rows = math.ceil(shown / COLUMNS)
     height = 1.5 + 0.42 * len(tables) + 0.24 * rows
     with style.canvas(
         title,
@@ -49,7 +53,7 @@ def block_tables(
         height_ratios=[0.42 * len(tables) + 0.25, 0.24 * rows + 0.25],
     ) as (figure, (above, below)):
         _draw_tables(above, tables, max(longest, 12))
-        _draw_pool(below, tables, num_blocks, columns)
+        _draw_pool(below, tables, num_blocks, shown)
     return figure
 
 
@@ -89,15 +93,15 @@ def _draw_tables(axes: Axes, tables: Sequence[BlockTable], columns: int) -> None
     axes.set_title("Block tables: physical block of each logical block", fontsize=9.5)
 
 
-def _draw_pool(axes: Axes, tables: Sequence[BlockTable], num_blocks: int, columns: int) -> None:
+def _draw_pool(axes: Axes, tables: Sequence[BlockTable], num_blocks: int, shown: int) -> None:
     style.bare(axes)
     owners: dict[int, list[int]] = {}
     for row, table in enumerate(tables):
         for block in table.block_ids:
             owners.setdefault(block, []).append(row)
-    rows = math.ceil(num_blocks / columns)
-    for block in range(num_blocks):
-        x, y = block % columns, rows - 1 - block // columns
+    rows = math.ceil(shown / COLUMNS)
+    for block in range(shown):
+        x, y = block % COLUMNS, rows - 1 - block // COLUMNS
         holders = owners.get(block, [])
         face = style.colour(holders[0]) if holders else style.FAINT
         axes.add_patch(
@@ -115,18 +119,19 @@ def _draw_pool(axes: Axes, tables: Sequence[BlockTable], num_blocks: int, column
         axes.text(
             -0.4,
             rows - 1 - y + 0.5,
-            str(y * columns),
+            str(y * COLUMNS),
             ha="right",
             va="center",
             fontsize=7,
             color=style.MUTED,
         )
     used = len(owners)
-    axes.set_xlim(-2.4, columns + 0.5)
+    axes.set_xlim(-2.4, COLUMNS + 0.5)
     axes.set_ylim(-0.1, rows + 0.1)
     shared = sum(len(holders) > 1 for holders in owners.values())
     note = f", {shared} of them shared (hatched)" if shared else ""
-    axes.set_title(f"The pool: {used} of {num_blocks} blocks in use{note}", fontsize=9.5)
+    part = "" if shown == num_blocks else f"; the first {shown} are drawn"
+    axes.set_title(f"The pool: {used} of {num_blocks} blocks in use{note}{part}", fontsize=9.5)
 
 
 def _filled(table: BlockTable, at: int) -> float:

@@ -64,7 +64,7 @@ def latency_throughput(
             xytext=(6, 6),
             textcoords="offset points",
             color=style.GOOD,
-            fontweight="semibold",
+            fontweight="bold",
         )
     return figure
 

@@ -44,7 +44,7 @@ def waterfall(
             f"{total / MIB:,.1f}",
             ha="center",
             va="bottom",
-            fontweight="semibold",
+            fontweight="bold",
         )
         axes.set_xticks(range(len(parts) + 1), [*names, "total"])
         axes.set_ylabel("MiB")

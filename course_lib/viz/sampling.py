@@ -90,5 +90,7 @@ def histograms(
 
 def _shown(token: str) -> str:
     """A token as a label: spaces and line ends made visible, long ones shortened."""
+    if not token:
+        return "(no text)"
     visible = token.replace(" ", "␣").replace("\n", "↵")
     return visible if len(visible) <= 10 else visible[:9] + "…"

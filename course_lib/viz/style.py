@@ -52,7 +52,7 @@ _RC: Any = {  # matplotlib types its keys as one long Literal
     "axes.spines.right": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
-    "axes.titleweight": "semibold",
+    "axes.titleweight": "bold",
     "axes.axisbelow": True,
     "grid.color": FAINT,
     "grid.linewidth": 0.8,
@@ -95,7 +95,7 @@ def canvas(
     """
     with mpl.rc_context(_RC):
         figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **subplots)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="semibold")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         figure.supxlabel(kind, x=0.99, ha="right", fontsize=8, color=MUTED)
         try:
             yield figure, axes
