@@ -30,6 +30,8 @@ sync` makes the .ipynb beside it, `./course notebooks lint` checks the contract,
 7. The last code cell ends in ``lab.finish()``. Engines and servers were opened as
    ``engine = lab.using(open_engine("vllm"))``, and it closes them.
 
+The lab's folder has a README.md; its sections stand in `course_lib.lab.notebooks.readme`.
+
 How to write a grader
 ---------------------
 ``graders/vllm_2_1_01.py`` belongs to notebook vllm/2.1/01. A grader takes the answer (a value,

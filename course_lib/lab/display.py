@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CELL_STYLE = "text-align:left;padding:0.2em 0.9em 0.2em 0;border:none;vertical-align:top"
+CELL_STYLE = "text-align:{align};padding:0.2em 0.9em 0.2em 0;border:none;vertical-align:top"
 NOTE_STYLE = "margin:0.4em 0;padding:0.3em 0.8em;border-left:4px solid {color}"
 COLORS = {"neutral": "#7a7a7a", "good": "#2e7d32", "hint": "#b26a00"}
 
@@ -53,9 +53,17 @@ def inline_html(text: str) -> str:
     return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", escaped)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def format_number(value: Any) -> str:
-    """A number the way a reader wants it: thousands apart, four significant digits."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number the way a reader wants it: thousands apart, four significant digits.
+
+    Anything that is no number is written as `str` writes it.
+    """
+    value = value.item() if hasattr(value, "item") else value
+    if not _is_number(value):
         return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
@@ -101,21 +109,34 @@ class Table:
     caption: str = ""
 
     def as_html(self) -> str:
+        aligned = [CELL_STYLE.format(align=align) for align in self._alignments()]
         parts = ['<table class="course-table" style="border-collapse:collapse">']
-        if self.caption:
-            style = "caption-side:bottom;text-align:left;opacity:0.75"
-            parts.append(f'<caption style="{style}">{inline_html(self.caption)}</caption>')
         if self.header:
-            cells = "".join(f'<th style="{CELL_STYLE}">{inline_html(h)}</th>' for h in self.header)
+            cells = "".join(
+                f'<th style="{style}">{inline_html(name)}</th>'
+                for style, name in zip(aligned, self.header, strict=True)
+            )
             parts.append(f"<thead><tr>{cells}</tr></thead>")
         parts.append("<tbody>")
         for row in self.rows:
             cells = "".join(
-                f'<td style="{CELL_STYLE}">{inline_html(format_number(cell))}</td>' for cell in row
+                f'<td style="{style}">{inline_html(format_number(cell))}</td>'
+                for style, cell in zip(aligned, row, strict=True)
             )
             parts.append(f"<tr>{cells}</tr>")
         parts.append("</tbody></table>")
+        if self.caption:
+            # Not a <caption>, which would be as narrow as the table.
+            caption = inline_html(self.caption)
+            parts.append(f'<div class="course-caption" style="opacity:0.75">{caption}</div>')
         return "".join(parts)
+
+    def _alignments(self) -> list[str]:
+        """Right for a column of numbers, left for any other."""
+        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.header)
+        return [
+            "right" if column and all(map(_is_number, column)) else "left" for column in columns
+        ]
 
     def as_text(self) -> str:
         rows = [[format_number(cell) for cell in row] for row in self.rows]

@@ -89,7 +89,7 @@ def predict(name: str, value: Any, unit: str, because: str = "") -> None:
     """Write down a prediction before the measurement.
 
     Raises:
-        LabError: if `value` is not a number, or if `name` has been measured already.
+        LabError: if `value` is not a number.
     """
     session = current_session()
     number = _as_number(value, f"The prediction of {name}")

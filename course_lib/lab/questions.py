@@ -40,8 +40,8 @@ QUIZ_KEYS = {"id", "question", "multi", "option"}
 VALUE_TOLERANCE = 0.02
 # A closed <details> hides its text on paper, so there the explanations are printed as a list.
 PRINT_STYLE = (
-    "<style>.course-quiz-key{display:none}"
-    "@media print{.course-quiz-key{display:block}.course-quiz details{display:none}}</style>"
+    "<style>@media print{.course-quiz-key{display:block !important}"
+    ".course-quiz details{display:none}}</style>"
 )
 
 
@@ -121,7 +121,9 @@ class Quiz:
                 f'</summary><p style="margin:0.2em 1.6em"><strong>{verdict}</strong> '
                 f"{inline_html(option.why)}</p></details>"
             )
-        parts.append('<ol class="course-quiz-key" type="A">')
+        parts.append(
+            '<ol class="course-quiz-key" type="A" style="display:none;list-style-type:upper-alpha">'
+        )
         for _, option in self._lettered():
             verdict = "Right." if option.right else "No."
             parts.append(

@@ -56,7 +56,7 @@ def test_every_option_opens_on_screen_and_is_printed_on_paper() -> None:
     assert page.count("<strong>Right.</strong>") == page.count("<strong>No.</strong>") == 1
     key = page.partition('<ol class="course-quiz-key"')[2]
     assert key.count("<li>") == 2
-    assert "@media print{.course-quiz-key{display:block}" in page
+    assert "@media print{.course-quiz-key{display:block !important}" in page
     assert "&lt; one by one" in page
     assert "<code>8</code>" in page
     assert "script" not in page

@@ -40,8 +40,3 @@ def test_every_question_is_asked_in_its_notebook() -> None:
         text = path.read_text(encoding="utf-8")
         known = parse_quizzes(text, path.name, f"{major}.{minor}-{notebook}-")
         assert {(track, quiz_id) for quiz_id in known} - asked == set()
-
-
-def test_every_lab_says_what_it_holds() -> None:
-    for folder in {path.parent for path in SOURCES}:
-        assert (folder / "README.md").exists(), f"{folder.name} has no README.md"

@@ -5,10 +5,12 @@ How a notebook is written to keep it stands at the head of `course_lib.lab`.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from course_lib.lab.notebooks import form, teaching
 from course_lib.lab.notebooks.lesson import Lesson
+from course_lib.lab.notebooks.readme import readme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from course_lib.lab.notebooks.lesson import Finding
 
+LAB_FOLDER = re.compile(r"Lab-\d\.\d-")
 RULES = {rule.__name__.replace("_", "-"): rule for rule in (*form.RULES, *teaching.RULES)}
 
 
@@ -26,5 +29,10 @@ def lint(source: Path) -> list[Finding]:
 
 
 def lint_all(sources: Sequence[Path]) -> list[Finding]:
-    """Every breach in all of them."""
-    return [finding for source in sources for finding in lint(source)]
+    """Every breach in all of them and in the README of each lab that they belong to."""
+    findings = [finding for source in sources for finding in lint(source)]
+    for folder in dict.fromkeys(source.parent for source in sources):
+        if LAB_FOLDER.match(folder.resolve().name):
+            inside = [source for source in sources if source.parent == folder]
+            findings += readme(folder, inside)
+    return findings

@@ -55,6 +55,7 @@ def execute(
             parameters=dict(parameters),
             cwd=source.parent,
             progress_bar=progress,
+            extra_arguments=["--IPKernelApp.log_level=40"],
         )
     except papermill.PapermillExecutionError as failure:
         error = f"{failure.ename}: {failure.evalue}"
