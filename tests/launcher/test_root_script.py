@@ -1,0 +1,114 @@
+"""The script `./course`, started the way people start it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from launcher.layout import here
+
+ROOT = here().root
+SCRIPT = ROOT / "course"
+
+
+def course(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the script with this Python."""
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_an_old_python_can_read_the_script() -> None:
+    ast.parse(SCRIPT.read_text(), feature_version=(3, 4))
+
+
+@pytest.mark.parametrize("version", ["(3, 10, 13)", "(3, 14, 0)"])
+def test_a_wrong_python_gets_one_sentence(version: str) -> None:
+    program = (
+        f"import sys, runpy; sys.version_info = {version}; sys.argv = ['course', 'run'];"
+        f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "Python 3.11, 3.12 or 3.13" in done.stderr
+    assert "python3.12 course run" in done.stderr
+
+
+def test_the_launcher_imports_the_standard_library_alone() -> None:
+    for path in [SCRIPT, *(ROOT / "launcher").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            for name in names:
+                top = name.partition(".")[0]
+                assert top in sys.stdlib_module_names | {"launcher"}, (path, name)
+
+
+def test_doctor_reports_as_json() -> None:
+    done = course("doctor", "--json")
+    report = json.loads(done.stdout)
+    states = {finding["name"]: finding["state"] for finding in report["findings"]}
+    assert report["profile"] in ("cpu", "gpu")
+    assert states["Python"] == "ok"
+    assert {"vLLM", "Triton", "GPU", "Prometheus", "nginx", "memory", "disk"} <= set(states)
+    assert done.returncode == int("fails" in states.values())
+    for finding in report["findings"]:
+        assert finding["state"] == "ok" or finding["get"], finding
+
+
+def test_doctor_reads_like_a_report() -> None:
+    out = course("doctor").stdout
+    assert "✓ Python" in out
+    assert out.count("for:") >= 10
+
+
+def test_help_teaches() -> None:
+    out = course("--help").stdout
+    for verb in ("run", "test", "lab", "doctor", "setup", "lock", "claims", "notebooks"):
+        assert re.search(rf"^ +{verb} ", out, re.MULTILINE), verb
+    assert "COURSE_PROFILE" in out
+    assert course().stdout == out
+
+
+@pytest.mark.parametrize("verb", ["run", "test", "lab", "doctor", "setup", "lock"])
+def test_each_verb_has_help(verb: str) -> None:
+    done = course(verb, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 5
+
+
+def test_an_unknown_verb_is_refused_with_the_nearest_one() -> None:
+    done = course("docter")
+    assert done.returncode == 2
+    assert "did you mean `./course doctor`?" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_notebook_is_refused_before_any_setup() -> None:
+    done = course("run", "no-such.ipynb")
+    assert done.returncode == 2
+    assert "no-such.ipynb" in done.stderr
+
+
+def test_it_works_from_another_folder_and_through_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "course"
+    link.symlink_to(SCRIPT)
+    command = [sys.executable, str(link), "doctor", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["findings"]
+
+
+def test_it_starts_in_well_under_three_seconds() -> None:
+    started = time.monotonic()
+    course("--help")
+    assert time.monotonic() - started < 3
