@@ -73,9 +73,10 @@ def pressure(
         kind: what produced the numbers.
         title: the message.
     """
-    with style.canvas(
-        title, kind=kind, height=4.6, nrows=2, sharex=True, height_ratios=(3, 2)
-    ) as (_, (above, below)):
+    with style.canvas(title, kind=kind, height=4.6, nrows=2, sharex=True, height_ratios=(3, 2)) as (
+        figure,
+        (above, below),
+    ):
         steps = np.arange(len(running))
         held, queued = np.array(running), np.array(waiting)
         above.fill_between(steps, held, step="post", color=style.DECODE, label="running")
@@ -99,4 +100,4 @@ def pressure(
         below.set_xlim(0, len(running) - 1)
         for axes in (above, below):
             style.grid(axes)
-    return above.figure
+    return figure

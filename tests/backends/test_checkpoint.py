@@ -30,5 +30,5 @@ def test_a_folder_is_its_own_address(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no .safetensors file"):
+    with pytest.raises(FileNotFoundError, match=r"no \.safetensors file"):
         stored_tensors(tmp_path)
