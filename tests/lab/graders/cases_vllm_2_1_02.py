@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from course_lib.backends import Completion, Usage
 from course_lib.lab.testing import Cases, Wrong
 
@@ -36,7 +38,7 @@ CASES = [
         solution=lambda t: (t[0], (t[-1] - t[0]) / (len(t) - 1), t[-1]),
         also_right=lambda t: [
             min(t),
-            sum(b - a for a, b in zip(t, t[1:], strict=False)) / len(t[1:]),
+            sum(b - a for a, b in itertools.pairwise(t)) / len(t[1:]),
             max(t),
         ],
         wrong=(
