@@ -75,6 +75,9 @@ BREACHES = [
     ("predictions", 'lab.predict("blocks"', 'lab.predict("pages"', "no `lab.compare`"),
     ("predictions", 'lab.compare("blocks"', 'lab.compare("pages"', "no `lab.predict`"),
     ("predictions", 'lab.predict("blocks"', 'max("blocks"', "no prediction"),
+    ("assertions", "blocks, rel=0.0", "blocks", "asserts nothing"),
+    ("independence", "answer=blocks", "answer=tokens", "builds on `tokens`"),
+    ("independence", "answer=blocks", "answer=blocks_in(1 << 20)", "builds on `blocks_in`"),
     ("exercises", 'lab.check("2.1-07-ex3", tokens)', "pass", "2 exercises with a check"),
     ("exercises", '"2.1-07-ex3"', '"2.1-07-ex4"', "has no grader"),
     (
@@ -170,6 +173,30 @@ def test_the_closing_sections_stand_in_order(sample: Sample) -> None:
     text = text.replace("# ## Key numbers", "# ## X").replace("# ## References", "# ## Key numbers")
     sample.write(text.replace("# ## X", "# ## References"))
     assert [finding.rule for finding in sample.findings()] == ["closing"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "rules"),
+    [
+        ("at_least=1", ["assertions"]),
+        ("tol=1", ["assertions"]),
+        ("at_least=1, kind=lab.SIMULATED", []),
+        ("rel=0.5", []),
+    ],
+)
+def test_a_measured_time_is_held_to_no_absolute_bound(
+    sample: Sample, claim: str, rules: list[str]
+) -> None:
+    text = sample.path.read_text().replace('16384, "blocks"', '16384, "ms"')
+    sample.write(text.replace("rel=0.0", claim))
+    assert [finding.rule for finding in sample.findings()] == rules
+
+
+def test_a_value_beside_the_solution_may_be_used_again(sample: Sample) -> None:
+    given = "given = 64\ntokens = ...\n### BEGIN SOLUTION\ntokens = 2048"
+    text = sample.path.read_text().replace("tokens = ...\n### BEGIN SOLUTION\ntokens = 2048", given)
+    sample.write(text.replace("answer=blocks", "answer=given"))
+    assert sample.findings() == []
 
 
 def test_every_rule_has_a_breach() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from course_lib.lab.places import course_root, labs_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.notebooks.conftest import Sample
 
 pytestmark = pytest.mark.notebooks
 
@@ -100,6 +103,40 @@ def test_a_student_with_a_wrong_prediction_reaches_the_end(
     page = done.html.read_text()
     assert "What does your prediction leave out?" in page
     assert 'class="course-table"' in page
+
+
+def without_solutions(script: str, tools: Path) -> str:
+    """The script as a student gets it, its graders and questions coming from `tools`."""
+    planting = (
+        "import pathlib\nfrom course_lib.lab import graders, questions\n"
+        f"graders.__path__.append({str(tools)!r})\n"
+        f"questions.FOLDER = pathlib.Path({str(tools)!r})\n"
+    )
+    marked = r"### BEGIN SOLUTION\n.*?### END SOLUTION"
+    empty = re.sub(marked, "...", script, flags=re.DOTALL)
+    assert empty.count("SOLUTION") == 0
+    return empty.replace("session = ", planting + "session = ")
+
+
+def test_an_empty_exercise_fails_a_strict_run(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    sample.write(without_solutions(sample.path.read_text(), tmp_path / "tools"))
+    done = execute(sample.path, tmp_path / "out", {}, progress=False)
+    assert "2.1-07-ex1: Still empty" in done.error
+
+
+def test_a_student_who_leaves_every_exercise_empty_reaches_the_end(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COURSE_STRICT", raising=False)
+    sample.write(without_solutions(sample.path.read_text(), tmp_path / "tools"))
+    done = execute(sample.path, tmp_path / "out", {}, progress=False)
+    assert done.error == ""
+    page = done.html.read_text()
+    assert page.count("not yet.</strong>") == 3
+    assert "Your function returns nothing yet" in page
 
 
 def test_run_keeps_the_executed_copy_and_its_page(tmp_path: Path) -> None:

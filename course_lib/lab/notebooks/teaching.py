@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 FEWEST_EXERCISES = 3
 PLOTTING = ("course_lib.viz", "matplotlib")
+CLAIMING = ("rel", "tol", "at_least", "at_most")
+# Bounds in the unit of the measurement; `rel` compares two numbers of the notebook.
+ABSOLUTE = ("tol", "at_least", "at_most")
+UNITS_OF_SPEED = {"s", "ms", "µs", "us", "seconds", "tokens/s", "req/s", "requests/s"}
 SHOWING = {"compare", "compare_table", "show"}
 # These show a note of their own, which reads itself.
 SELF_EXPLAINING = {"start", "predict", "check", "quiz", "record", "finish", "using"}
@@ -41,6 +45,36 @@ def predictions(lesson: Lesson) -> Iterator[Finding]:
                 f"of that name {when} it."
             )
             yield lesson.finding("predictions", message, call.cell)
+
+
+def assertions(lesson: Lesson) -> Iterator[Finding]:
+    """What the lesson concludes is asserted on measured values, and timings only as ratios."""
+    comparisons = lesson.calls("compare")
+    claimed = any(call.keyword(claim) for call in comparisons for claim in CLAIMING)
+    nodes = (node for cell in lesson.code_cells for node in ast.walk(cell.tree))
+    if not claimed and not any(isinstance(node, ast.Assert) for node in nodes):
+        message = (
+            "asserts nothing: give `lab.compare` what the lesson claims, or assert a conclusion."
+        )
+        yield lesson.finding("assertions", message)
+    timed = {call.first for call in lesson.calls("predict") if _unit(call) in UNITS_OF_SPEED}
+    for call in comparisons:
+        if call.first in timed and any(map(call.keyword, ABSOLUTE)) and not _is_simulated(call):
+            message = (
+                f"holds the machine to an absolute speed, {call.first!r}: "
+                "claim a ratio of two measurements of one run."
+            )
+            yield lesson.finding("assertions", message, call.cell)
+
+
+def _unit(prediction: LabCall) -> str:
+    unit = (*prediction.node.args, None, None, None)[2] or prediction.keyword("unit")
+    return str(unit.value) if isinstance(unit, ast.Constant) else ""
+
+
+def _is_simulated(call: LabCall) -> bool:
+    kind = call.keyword("kind")
+    return kind is not None and ast.unparse(kind) in ("lab.SIMULATED", repr("simulated"))
 
 
 def exercises(lesson: Lesson) -> Iterator[Finding]:
@@ -93,6 +127,59 @@ def _leaves_a_name(lines: list[str]) -> bool:
         line.endswith("= ...") or line.startswith(("def ", "async def ", "class "))
         for line in before
     )
+
+
+def independence(lesson: Lesson) -> Iterator[Finding]:
+    """Nothing but checks uses what an exercise defines, so that a student can skip it."""
+    answers: set[str] = set()
+    for cell in lesson.code_cells:
+        bound = {name for statement in cell.tree.body for name in _bound(statement)}
+        own = bound & _solved(cell)
+        used = {node.id for node in _loads_outside_checks(cell.tree)} - bound
+        if SOLUTION_BEGIN not in cell.source:
+            for name in sorted(answers & used):
+                message = f"builds on `{name}`, which a student may have left empty or wrong."
+                yield lesson.finding("independence", message, cell.number)
+        answers = (answers - bound) | own
+
+
+def _solved(cell: Cell) -> set[str]:
+    """Names that only the solutions in a cell bind."""
+    lines = cell.source.splitlines()
+    begins = [n for n, line in enumerate(lines, 1) if line.strip() == SOLUTION_BEGIN]
+    ends = [n for n, line in enumerate(lines, 1) if line.strip() == SOLUTION_END]
+    return {
+        name
+        for statement in cell.tree.body
+        for begin, end in zip(begins, ends, strict=False)
+        if statement.lineno <= end and (statement.end_lineno or statement.lineno) >= begin
+        for name in _bound(statement)
+    }
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """Names that a statement at the top level of a cell binds; not those inside a comprehension."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
+    inner = {
+        id(name)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.comprehension)
+        for name in ast.walk(node.target)
+    }
+    names = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {n.id for n in names if isinstance(n.ctx, ast.Store) and id(n) not in inner}
+
+
+def _loads_outside_checks(node: ast.AST) -> Iterator[ast.Name]:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "lab.check":
+        return
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _loads_outside_checks(child)
 
 
 def quizzes(lesson: Lesson) -> Iterator[Finding]:
@@ -217,8 +304,10 @@ def claims(lesson: Lesson) -> Iterator[Finding]:
 
 RULES = (
     predictions,
+    assertions,
     exercises,
     solutions,
+    independence,
     quizzes,
     numbering,
     plots,
