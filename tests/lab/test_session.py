@@ -181,6 +181,26 @@ def test_a_strict_run_over_its_memory_fails(
         lab.finish()
 
 
+@pytest.mark.parametrize("kernel_lists_them", [True, False])
+def test_the_memory_of_descendants_is_counted(
+    monkeypatch: pytest.MonkeyPatch, kernel_lists_them: bool
+) -> None:
+    if not kernel_lists_them:
+        monkeypatch.setattr(processes, "KERNEL_LISTS_CHILDREN", False)
+    inner = "block = bytearray(100 * 2**20); print('ready', flush=True); input()"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    before = processes.tree_rss_bytes()
+    child = subprocess.Popen(
+        [sys.executable, "-c", outer], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    assert child.pid in processes.descendants(os.getpid())
+    assert processes.tree_rss_bytes() > before + 90 * 2**20
+    child.communicate("\n")
+    assert processes.rss_bytes(child.pid) == 0
+
+
 def test_the_peak_counts_memory_that_is_free_again(session: lab.Session) -> None:
     before = processes.tree_rss_bytes()
     block = bytearray(200 * 2**20)
