@@ -80,6 +80,7 @@ class VllmServer:
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self.log_path = log_path or _new_log()
+        self._log_start = 0  # where the log of the current try begins
         defaults: dict[str, Any] = {
             "dtype": self._profile.dtype,
             "max_model_len": self._profile.max_model_len,
@@ -122,7 +123,8 @@ class VllmServer:
             try:
                 self._wait_until_ready()
                 break
-            except ServerFailed as error:
+            except BaseException as error:  # an interrupt too leaves nothing running
+                self._kill_group()
                 if not tries_left or ADDRESS_IN_USE not in str(error):
                     raise
         self.ready_seconds = time.perf_counter() - begin
@@ -133,6 +135,7 @@ class VllmServer:
         variables[vllm_entry.FORK_VARIABLE] = str(int(self._profile.name == "cpu"))
         place = ["--host", HOST, "--port", str(self.port), "--model", self._model_source]
         with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 # -P keeps the folder of the script out of the path of its imports
                 [sys.executable, "-P", vllm_entry.__file__, *place, *self._arguments],
@@ -149,7 +152,6 @@ class VllmServer:
             while time.perf_counter() < deadline:
                 status = self._running().poll()
                 if status is not None:
-                    self._kill_group()
                     raise ServerFailed(
                         f"the vLLM server ended with status {status} before it was ready: "
                         f"{self._reason()} (whole log: {self.log_path})"
@@ -157,7 +159,6 @@ class VllmServer:
                 if self._answers(http):
                     return
                 time.sleep(0.1)
-        self._kill_group()
         raise ServerFailed(
             f"the vLLM server was not ready within {self._start_timeout_s:.0f} s; the end of its "
             f"log ({self.log_path}):\n{self.log_tail()}"
@@ -180,7 +181,8 @@ class VllmServer:
 
     def _reason(self) -> str:
         """The line of the log that says why the server ended."""
-        lines = [line for line in self.log_tail(200).splitlines() if line.strip()]
+        text = self.log_path.read_bytes()[self._log_start :].decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()]
         found = [match.group(0) for line in lines if (match := REASON.search(line))]
         addresses = [line for line in found if ADDRESS_IN_USE in line]
         return (addresses or found or lines or ["it wrote nothing"])[-1]

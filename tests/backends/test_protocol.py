@@ -13,7 +13,6 @@ from course_lib.backends import (
     UnknownEngine,
     engine_names,
     open_engine,
-    registry,
 )
 from course_lib.backends.protocol import sampling_per_prompt
 
@@ -61,7 +60,7 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingLibrary, match=r"'vllm'.*doctor"):
         open_engine("vllm")
 

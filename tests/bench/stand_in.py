@@ -74,8 +74,8 @@ class StandIn:
             writer.write(f"data: {json.dumps(event)}\n\n".encode())
             await writer.drain()
         usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": body["max_tokens"]}
-        event = {"choices": [], "usage": usage}
-        writer.write(f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode())
+        last = {"choices": [], "usage": usage}
+        writer.write(f"data: {json.dumps(last)}\n\ndata: [DONE]\n\n".encode())
         await writer.drain()
 
 
