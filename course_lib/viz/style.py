@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -103,9 +103,9 @@ def canvas(
             plt.close(figure)
 
 
-def grid(axes: Axes, axis: str = "y") -> None:
-    """Faint lines across one axis, "x" or "y"."""
-    axes.grid(visible=True, axis="x" if axis == "x" else "y")
+def grid(axes: Axes, axis: Literal["x", "y"] = "y") -> None:
+    """Faint lines across one axis."""
+    axes.grid(visible=True, axis=axis)
 
 
 def bare(axes: Axes) -> None:
@@ -114,8 +114,3 @@ def bare(axes: Axes) -> None:
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-def mib(count: float) -> str:
-    """Bytes in MiB (2^20), as text."""
-    return f"{count / (1 << 20):,.1f} MiB"
