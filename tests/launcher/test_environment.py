@@ -53,8 +53,8 @@ def test_uv_makes_it_and_a_second_call_starts_nothing(
     def no_process(*_: object, **__: object) -> int:
         raise AssertionError("a second call starts no process")
 
-    monkeypatch.setattr(environment.process, "call", no_process)
-    monkeypatch.setattr(environment.process, "read", no_process)
+    monkeypatch.setattr("launcher.process.call", no_process)
+    monkeypatch.setattr("launcher.process.read", no_process)
     again = tiny_environment(miniature)
     assert again.is_ready()
     again.prepare()
@@ -164,7 +164,7 @@ def test_a_full_disk_is_refused_before_anything_is_made(miniature: Layout) -> No
 def test_an_unsupported_platform_is_refused_before_anything_is_made(
     miniature: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
     with pytest.raises(Refusal, match="dev container"):
         tiny_environment(miniature).prepare()
     assert not miniature.venv.exists()
@@ -261,7 +261,7 @@ def test_torch_is_looked_for_in_the_pytorch_index_at_last(
         asked.append([str(part) for part in command])
         return 0 if installers.TORCH_CPU_INDEX in asked[-1] else 1
 
-    monkeypatch.setattr(environment.process, "call", only_pytorch)
+    monkeypatch.setattr("launcher.process.call", only_pytorch)
     miniature.build.mkdir()
     made = tiny_environment(miniature)
     torch = miniature.requirements / "torch-cpu.txt"

@@ -36,12 +36,12 @@ def test_this_machine_has_memory() -> None:
 
 def test_gpus_as_nvidia_smi_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
     listing = "NVIDIA H100 80GB HBM3, 81559\nNVIDIA L4, 23034"
-    monkeypatch.setattr(machine.process, "read", lambda *_: listing)
+    monkeypatch.setattr("launcher.process.read", lambda *_: listing)
     assert machine.gpus() == [
         Gpu("NVIDIA H100 80GB HBM3", 81559 << 20),
         Gpu("NVIDIA L4", 23034 << 20),
     ]
-    monkeypatch.setattr(machine.process, "read", lambda *_: None)
+    monkeypatch.setattr("launcher.process.read", lambda *_: None)
     assert machine.gpus() == []
 
 

@@ -57,7 +57,7 @@ def test_what_was_measured_now_is_printed(
         (ledger / "new.json").write_text(json.dumps(ENTRY))
         return 0
 
-    monkeypatch.setattr(notebooks.process, "call", call)
+    monkeypatch.setattr("launcher.process.call", call)
     monkeypatch.delenv("COURSE_LEDGER", raising=False)
     assert notebooks.run_notebooks(checkout, ["02-Labs/a.ipynb"], lambda: "cpu") == 0
     out = capsys.readouterr().out
@@ -68,7 +68,7 @@ def test_what_was_measured_now_is_printed(
 def test_a_failed_notebook_gives_status_one(
     checkout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notebooks.process, "call", lambda *_, **__: 1)
+    monkeypatch.setattr("launcher.process.call", lambda *_, **__: 1)
     assert notebooks.run_notebooks(checkout, ["02-Labs/a.ipynb"], lambda: "cpu") == 1
 
 

@@ -76,7 +76,7 @@ def test_jupyterlab_is_started_on_the_workspace_and_asks_no_network(
         started.extend(str(part) for part in command)
         return 0
 
-    monkeypatch.setattr(workspace.process, "call", call)
+    monkeypatch.setattr("launcher.process.call", call)
     assert workspace.lab(checkout, "cpu", browser=False) == 0
     assert f"--ServerApp.root_dir={checkout.workspace}" in started
     assert "--no-browser" in started
