@@ -75,6 +75,8 @@ BREACHES = [
     ("predictions", 'lab.predict("blocks"', 'lab.predict("pages"', "no `lab.compare`"),
     ("predictions", 'lab.compare("blocks"', 'lab.compare("pages"', "no `lab.predict`"),
     ("predictions", 'lab.predict("blocks"', 'max("blocks"', "no prediction"),
+    ("labels", "lab.show(figure, ", "plt.show(figure, ", "`plt.show` shows no kind of run"),
+    ("labels", "axes.plot(", "display(axes)\naxes.plot(", "`display` shows no kind of run"),
     ("assertions", "blocks, rel=0.0", "blocks", "asserts nothing"),
     ("independence", "answer=blocks", "answer=tokens", "builds on `tokens`"),
     ("independence", "answer=blocks", "answer=blocks_in(1 << 20)", "builds on `blocks_in`"),

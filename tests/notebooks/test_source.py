@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from course_lib.lab.notebooks import source
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCRIPT = """# %% [markdown]
 # # Title
@@ -69,6 +70,22 @@ def test_ids_differ_and_only_an_edited_cell_changes_its_own(script: Path) -> Non
     assert after[0] == before[0]
     assert after[3:] == before[2:]
     assert after[2] != before[1]
+
+
+CONTENT = st.text(alphabet="ab =1()", min_size=1, max_size=8).filter(str.strip)
+
+
+@given(contents=st.lists(CONTENT, max_size=8))
+def test_any_script_gives_a_valid_notebook_with_distinct_ids(contents: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "01-Pages.py"
+        path.write_text("".join(f"# %%\n{content}\n\n" for content in contents))
+        text = source.generate(path)
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    ids = [cell["id"] for cell in notebook.cells]
+    assert len(set(ids)) == len(ids) == len(contents)
+    assert [cell["source"] for cell in notebook.cells] == contents
 
 
 def test_sync_writes_what_is_stale_and_nothing_else(script: Path) -> None:

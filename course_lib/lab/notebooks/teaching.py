@@ -219,6 +219,16 @@ def plots(lesson: Lesson) -> Iterator[Finding]:
         yield lesson.finding("plots", message)
 
 
+def labels(lesson: Lesson) -> Iterator[Finding]:
+    """Tables and figures are shown with a caption that names the kind of run."""
+    for cell in lesson.code_cells:
+        for node in ast.walk(cell.tree):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if name in ("display", "plt.show", "pyplot.show", "fig.show", "figure.show"):
+                message = f"`{name}` shows no kind of run: use `lab.show(thing, caption)`."
+                yield lesson.finding("labels", message, cell.number)
+
+
 def _plotting_names(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -311,6 +321,7 @@ RULES = (
     quizzes,
     numbering,
     plots,
+    labels,
     readings,
     claims,
 )
