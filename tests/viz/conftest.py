@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import pytest
+from matplotlib.text import Text
 
 from course_lib.backends import Completion, Usage
 
@@ -57,14 +58,8 @@ def texts() -> Callable[[Figure], list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             figure.savefig(io.BytesIO(), format="png")
-        found = [str(text.get_text()) for text in figure.findobj(match=_is_text)]
+        found = [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)]
         assert KIND in found
         return found
 
     return render
-
-
-def _is_text(artist: object) -> bool:
-    from matplotlib.text import Text
-
-    return isinstance(artist, Text)

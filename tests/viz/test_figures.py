@@ -119,8 +119,8 @@ def test_distributions_rise_to_one(texts: Texts) -> None:
     )
     assert {"a", "b", "p50", "p95"} <= set(texts(figure))
     line = figure.axes[0].lines[0]
-    assert list(line.get_xdata()) == [1.0, 2.0, 3.0]
-    assert list(line.get_ydata())[-1] == 1.0
+    assert line.get_xydata()[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert line.get_xydata()[-1, 1] == 1.0
 
 
 def test_a_finished_figure_is_not_shown_a_second_time() -> None:
