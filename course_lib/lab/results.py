@@ -17,6 +17,10 @@ from course_lib.lab.session import current_session
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# More dots than pixels, so that a figure is sharp on a dense screen and on paper.
+DOTS_PER_INCH = 180
+SCREEN_PIXELS_PER_INCH = 100
+
 
 @dataclass(frozen=True)
 class _Picture:
@@ -27,11 +31,14 @@ class _Picture:
 
     def as_html(self) -> str:
         buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", bbox_inches="tight", dpi=110)
+        self.figure.savefig(buffer, format="png", bbox_inches="tight", dpi=DOTS_PER_INCH)
+        # Bytes 16 to 20 of a PNG are its width in dots (PNG specification, section 11.2.2).
+        dots = int.from_bytes(buffer.getvalue()[16:20], "big")
+        width = round(dots * SCREEN_PIXELS_PER_INCH / DOTS_PER_INCH)
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         return (
             f'<figure style="margin:0.4em 0"><img alt="{html.escape(self.caption)}" '
-            f'style="max-width:100%" src="data:image/png;base64,{data}">'
+            f'width="{width}" style="max-width:100%" src="data:image/png;base64,{data}">'
             f'<figcaption style="opacity:0.75">{inline_html(self.caption)}</figcaption></figure>'
         )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import pandas as pd
 import pytest
 
 from course_lib import lab
+from course_lib.lab import results
 from course_lib.lab.display import Note, Table, format_number
 
 
@@ -72,6 +75,16 @@ def test_a_figure_is_shown_once_with_its_caption(
     lab.show(figure, "A line", kind=lab.SIMULATED)
     assert "[figure: A line. Kind of run: simulated]" in capsys.readouterr().out
     assert not pyplot.fignum_exists(figure.number)
+
+
+def test_a_figure_is_drawn_sharply_at_its_own_size() -> None:
+    from matplotlib.figure import Figure
+
+    page = results._Picture(Figure(figsize=(4, 2)), "An empty 'figure'").as_html()
+    assert 'alt="An empty &#x27;figure&#x27;"' in page
+    width = int(re.findall(r'width="(\d+)"', page)[0])
+    assert width <= 4 * results.SCREEN_PIXELS_PER_INCH + 1
+    assert "data:image/png;base64," in page
 
 
 def test_what_cannot_be_shown_is_refused(session: lab.Session) -> None:
