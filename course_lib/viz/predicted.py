@@ -34,7 +34,8 @@ def against_prediction(
     with style.canvas(title, kind=kind, height=1.3 + 0.5 * len(names)) as (figure, axes):
         for row, (name, value) in enumerate(measured.items()):
             axes.barh(row, value, height=0.62, color=style.colour(row))
-            axes.text(value + 0.012 * longest, row, f"{value:,.4g}", va="center", fontsize=9.5)
+            label = f"{value:,.4g}"
+            axes.text(1.16 * longest, row, label, va="center", ha="right", fontweight="semibold")
             if name in predicted:
                 axes.plot(
                     predicted[name], row, marker="D", color=style.PAPER, markeredgecolor=style.INK
@@ -50,9 +51,9 @@ def against_prediction(
         )
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
-        axes.set_xlim(0, longest * 1.15)
+        axes.set_xlim(0, longest * 1.17)
         axes.set_xlabel(unit)
         axes.tick_params(axis="y", length=0)
-        axes.legend(loc="lower right")
+        figure.legend(loc="outside lower left")
         style.grid(axes, "x")
     return figure
