@@ -21,6 +21,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "uv": (),
 }
 NAMES = tuple(_SOURCES)
+_SHARED_SETTINGS = ("index-url", "cert", "timeout", "default-timeout")
 
 
 def command_for(uv: str, name: str, *, upgrade: bool) -> list[str]:
@@ -48,11 +49,12 @@ def lock(layout: Layout, names: list[str], *, upgrade: bool) -> int:
     uv = installers.find_uv() or str(layout.venv / "bin" / "uv")
     if process.read([uv, "--version"]) is None:
         raise Refusal("Locks are made by uv: install it (`pip install uv`), then try again.")
-    env = {
-        **os.environ,
-        **pip_settings.uv_environment(pip_settings.read_settings(), os.environ),
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
-    }
+    # Wheels that only this machine has must not get into a lock.
+    settings = pip_settings.read_settings()
+    settings = {name: settings[name] for name in _SHARED_SETTINGS if name in settings}
+    env = {**os.environ, **pip_settings.uv_environment(settings, os.environ)}
+    for name in ("UV_FIND_LINKS", "UV_INDEX"):
+        env.pop(name, None)
     for name in names or NAMES:
         command = command_for(uv, name, upgrade=upgrade)
         if process.call(command, cwd=layout.requirements, env=env) != 0:
