@@ -83,7 +83,7 @@ def test_a_figure_is_drawn_sharply_at_its_own_size() -> None:
     page = results._Picture(Figure(figsize=(4, 2)), "An empty 'figure'").as_html()
     assert 'alt="An empty &#x27;figure&#x27;"' in page
     width = int(re.findall(r'width="(\d+)"', page)[0])
-    assert width <= 4 * results.SCREEN_PIXELS_PER_INCH + 1
+    assert 3.5 < width / results.SCREEN_PIXELS_PER_INCH < 4.5
     assert "data:image/png;base64," in page
 
 
