@@ -17,7 +17,11 @@ Prompt = str | Sequence[int]
 FinishReason = Literal["stop", "length", "abort"]
 
 
-class UnsupportedSampling(ValueError):
+class RequestRefused(ValueError):
+    """An engine will not take a request, for example because the prompt is too long."""
+
+
+class UnsupportedSampling(RequestRefused):
     """An engine was asked for a sampling parameter that it does not have."""
 
 
@@ -172,7 +176,8 @@ class Engine(Protocol):
         """Complete all prompts; return prompt after prompt, and for each its ``n`` samples.
 
         Raises:
-            UnsupportedSampling: before any work, if a parameter is not supported.
+            RequestRefused: before any work, if a prompt is too long, or (as
+                ``UnsupportedSampling``) if a parameter is not supported.
         """
         ...
 

@@ -25,6 +25,7 @@ from course_lib.backends.protocol import (
     Completion,
     FinishReason,
     Prompt,
+    RequestRefused,
     Sampling,
     TokenLogprobs,
     UnsupportedSampling,
@@ -59,12 +60,14 @@ class _RowWatch(StoppingCriteria):  # type: ignore[misc]
         rows: Sequence[_Row],
         tokenizer: Any,
         eos_ids: frozenset[int],
+        max_model_len: int,
         submitted_at: float,
         on_step: Callable[[], bool],
     ) -> None:
         self._rows = rows
         self._tokenizer = tokenizer
         self._eos_ids = eos_ids
+        self._max_model_len = max_model_len
         self._submitted_at = submitted_at
         self._on_step = on_step
 
@@ -91,7 +94,8 @@ class _RowWatch(StoppingCriteria):  # type: ignore[misc]
             written = self._tokenizer.decode(row.token_ids, skip_special_tokens=True)
             if text.cut_at_stop(written, row.sampling.stop)[1]:
                 return "stop"
-        return "length" if len(row.token_ids) >= row.sampling.max_tokens else None
+        room = min(row.sampling.max_tokens, self._max_model_len - len(row.prompt_ids))
+        return "length" if len(row.token_ids) >= room else None
 
 
 class TransformersEngine:
@@ -104,6 +108,11 @@ class TransformersEngine:
         kv_cache: False recomputes the whole sequence for each token.
         dtype: torch's dtype name; the profile's if None.
         device: torch's device name; the profile's if None.
+
+    Attributes:
+        model: the ``PreTrainedModel``.
+        tokenizer: its tokenizer.
+        max_model_len: longest sequence, prompt and output, in tokens.
     """
 
     def __init__(
@@ -135,6 +144,8 @@ class TransformersEngine:
             source, dtype=getattr(torch, dtype or profile.dtype)
         )
         self.model: Any = loaded.to(device or profile.device).eval()
+        limit = getattr(self.model.config, "max_position_embeddings", profile.max_model_len)
+        self.max_model_len: int = min(limit, profile.max_model_len)
         eos = self.model.generation_config.eos_token_id
         self._eos_ids = frozenset([eos] if isinstance(eos, int) else eos or ())
         pad = self.tokenizer.pad_token_id
@@ -151,8 +162,9 @@ class TransformersEngine:
         """Complete all prompts, one static batch after the other.
 
         Raises:
-            UnsupportedSampling: for presence or frequency penalties, structured output, or
-                when rows of one batch ask for different ways of choosing tokens.
+            RequestRefused: for prompts that leave no room; and, as ``UnsupportedSampling``, for
+                presence or frequency penalties, structured output, or when rows of one batch
+                ask for different ways of choosing tokens.
         """
         per_prompt = sampling_per_prompt(prompts, sampling)
         rows = [
@@ -163,7 +175,7 @@ class TransformersEngine:
         size = self.batch_size or max(len(rows), 1)
         batches = [rows[at : at + size] for at in range(0, len(rows), size)]
         for batch in batches:
-            _check(batch, self._pad_id in self._eos_ids)
+            self._check(batch)
         submitted_at = time.perf_counter()
         return [done for batch in batches for done in self._run(batch, submitted_at)]
 
@@ -172,7 +184,7 @@ class TransformersEngine:
         if sampling.n != 1:
             raise UnsupportedSampling("a stream carries one sample: n must be 1")
         row = _Row(text.encode(self.tokenizer, prompt), sampling, 0, 0)
-        _check([row], self._pad_id in self._eos_ids)
+        self._check([row])
         return self._stream(row)
 
     def _stream(self, row: _Row) -> Iterator[Chunk]:
@@ -211,6 +223,24 @@ class TransformersEngine:
             closed.set()
             worker.join()
 
+    def _check(self, batch: Sequence[_Row]) -> None:
+        """Refuse what ``generate`` would ignore or do wrongly."""
+        for row in batch:
+            _check_row(row, self.max_model_len)
+        if len({_shared(row.sampling) for row in batch}) > 1:
+            raise UnsupportedSampling(
+                "the rows of a static batch share temperature, top_k, top_p, min_p, penalties, "
+                "seed and logprobs: give all prompts the same, or open the engine with "
+                "batch_size=1"
+            )
+        ragged = len({len(row.prompt_ids) for row in batch}) > 1
+        pad_is_eos = self._pad_id in self._eos_ids
+        if pad_is_eos and ragged and batch[0].sampling.repetition_penalty != 1.0:
+            raise UnsupportedSampling(
+                "this tokenizer pads with its end-of-sequence token, which repetition_penalty "
+                "would then penalise: open the engine with batch_size=1"
+            )
+
     def _run(
         self,
         rows: list[_Row],
@@ -223,7 +253,9 @@ class TransformersEngine:
         padded = [[self._pad_id] * (width - len(r.prompt_ids)) + r.prompt_ids for r in rows]
         mask = [[0] * (width - len(r.prompt_ids)) + [1] * len(r.prompt_ids) for r in rows]
         device = self.model.device
-        watch = _RowWatch(rows, self.tokenizer, self._eos_ids, submitted_at, on_step)
+        watch = _RowWatch(
+            rows, self.tokenizer, self._eos_ids, self.max_model_len, submitted_at, on_step
+        )
         shared = rows[0].sampling
         with torch.random.fork_rng(enabled=shared.seed is not None), torch.inference_mode():
             if shared.seed is not None:
@@ -308,31 +340,20 @@ class TransformersEngine:
         self.close()
 
 
-def _check(batch: Sequence[_Row], pad_is_eos: bool) -> None:
-    """Refuse what ``generate`` would ignore or do wrongly."""
-    for row in batch:
-        sampling = row.sampling
-        if sampling.presence_penalty or sampling.frequency_penalty:
-            raise UnsupportedSampling(
-                "transformers has no presence or frequency penalty: use repetition_penalty, "
-                "or the engine 'vllm'"
-            )
-        if sampling.structured is not None:
-            raise UnsupportedSampling(
-                "transformers has no structured output: use the engine 'vllm'"
-            )
-    shared = {_shared(row.sampling) for row in batch}
-    if len(shared) > 1:
-        raise UnsupportedSampling(
-            "the rows of a static batch share temperature, top_k, top_p, min_p, penalties, seed "
-            "and logprobs: give all prompts the same, or open the engine with batch_size=1"
+def _check_row(row: _Row, max_model_len: int) -> None:
+    """Refuse a prompt that is too long, and parameters that transformers does not have."""
+    if len(row.prompt_ids) >= max_model_len:
+        raise RequestRefused(
+            f"a prompt of {len(row.prompt_ids)} tokens leaves no room for an output: the longest "
+            f"sequence is {max_model_len} tokens"
         )
-    ragged = len({len(row.prompt_ids) for row in batch}) > 1
-    if pad_is_eos and ragged and batch[0].sampling.repetition_penalty != 1.0:
+    if row.sampling.presence_penalty or row.sampling.frequency_penalty:
         raise UnsupportedSampling(
-            "this tokenizer pads with its end-of-sequence token, which repetition_penalty would "
-            "then penalise: open the engine with batch_size=1"
+            "transformers has no presence or frequency penalty: use repetition_penalty, or the "
+            "engine 'vllm'"
         )
+    if row.sampling.structured is not None:
+        raise UnsupportedSampling("transformers has no structured output: use the engine 'vllm'")
 
 
 def _shared(sampling: Sampling) -> Sampling:

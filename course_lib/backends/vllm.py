@@ -96,8 +96,11 @@ class VllmEngine:
     ) -> list[Completion]:
         """Submit all prompts at once and step the engine until all are done."""
         run = self.run(prompts, sampling)
-        for _ in run:
-            pass
+        try:
+            for _ in run:
+                pass
+        finally:  # an interrupt leaves nothing in the engine
+            run.abort()
         return run.completions()
 
     def run(self, prompts: Sequence[Prompt], sampling: Sampling | Sequence[Sampling]) -> Run:

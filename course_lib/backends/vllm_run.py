@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from course_lib.backends.protocol import (
     Completion,
     FinishReason,
+    RequestRefused,
     Sampling,
     TokenLogprobs,
     Usage,
@@ -102,14 +103,23 @@ class Driver:
         self._scheduler.schedule = watched
 
     def add(self, request: Request) -> None:
-        """Queue a request."""
+        """Queue a request.
+
+        Raises:
+            RequestRefused: if vLLM will not have it.
+        """
+        from vllm.exceptions import VLLMValidationError
+
         self._serial += 1
         name = f"course-{self._serial}"
-        core_name = self._llm.llm_engine.add_request(
-            name,
-            {"prompt_token_ids": request.prompt_ids},
-            to_vllm(request.sampling, request.sample_index),
-        )
+        try:
+            core_name = self._llm.llm_engine.add_request(
+                name,
+                {"prompt_token_ids": request.prompt_ids},
+                to_vllm(request.sampling, request.sample_index),
+            )
+        except VLLMValidationError as error:
+            raise RequestRefused(str(error)) from error
         self._by_output_name[name] = request
         self._by_core_name[core_name] = request
         self._core_names[request] = core_name
@@ -179,6 +189,8 @@ class Run:
             if step.index == 10:
                 tables = run.block_tables()
         completions = run.completions()
+
+    Whoever leaves the loop early calls ``abort()``, or the next run carries on the leftovers.
     """
 
     def __init__(self, driver: Driver, requests: list[Request]) -> None:
@@ -190,11 +202,20 @@ class Run:
         self.add(requests)
 
     def add(self, requests: list[Request]) -> None:
-        """Queue more requests; they join the running batch when there is room."""
+        """Queue more requests; they join the running batch when there is room.
+
+        Raises:
+            RequestRefused: if vLLM refuses one of them; then none of them stays in the engine.
+        """
+        try:
+            for request in requests:
+                self._driver.add(request)
+        except BaseException:
+            self._driver.abort(requests)
+            raise
         for request in requests:
             self._positions[request] = len(self._requests)
             self._requests.append(request)
-            self._driver.add(request)
 
     def __iter__(self) -> Iterator[Step]:
         """Step until every request of the run is finished."""

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from course_lib.backends import Engine, Sampling, UnknownOption, UnsupportedSampling, open_engine
+from course_lib.backends import (
+    Engine,
+    RequestRefused,
+    Sampling,
+    UnknownOption,
+    UnsupportedSampling,
+    open_engine,
+)
 from course_lib.backends.transformers import TransformersEngine
 from course_lib.bench import workload
 
@@ -154,6 +161,14 @@ def test_rows_of_a_batch_cannot_choose_tokens_differently(engine: TransformersEn
         engine.generate(["a", "b"], [GREEDY, RANDOM])
     with TransformersEngine(batch_size=1) as single:
         assert len(single.generate(["a", "b"], [GREEDY, RANDOM])) == 2
+
+
+def test_the_context_bounds_prompt_and_output(engine: TransformersEngine) -> None:
+    limit = engine.max_model_len
+    with pytest.raises(RequestRefused, match=f"{limit} tokens"):
+        engine.generate([[5] * limit], GREEDY)
+    done = engine.generate([[5] * (limit - 3)], GREEDY)[0]
+    assert (len(done.token_ids), done.finish_reason) == (3, "length")
 
 
 def test_unknown_options_are_refused() -> None:

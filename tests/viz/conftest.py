@@ -58,7 +58,7 @@ def texts() -> Callable[[Figure], list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             figure.savefig(io.BytesIO(), format="png")
-        found = [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)]
+        found = [text.get_text() for text in figure.findobj(Text)]
         assert KIND in found
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
@@ -119,8 +120,9 @@ def test_distributions_rise_to_one(texts: Texts) -> None:
     )
     assert {"a", "b", "p50", "p95"} <= set(texts(figure))
     line = figure.axes[0].lines[0]
-    assert line.get_xydata()[:, 0].tolist() == [1.0, 2.0, 3.0]
-    assert line.get_xydata()[-1, 1] == 1.0
+    points = np.asarray(line.get_xydata(), dtype=float)
+    assert points[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert points[-1, 1] == 1.0
 
 
 def test_a_finished_figure_is_not_shown_a_second_time() -> None:
