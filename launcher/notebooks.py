@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from launcher.layout import Layout
 
 DEFAULT_NOTEBOOK = "02-Labs/vLLM_Track/Lab-2.1-vLLM_Deployment/02-Basic_Inference.ipynb"
-_COLUMNS = ("claim", "predicted", "measured", "verdict", "kind of run")
+_COLUMNS = ("claim", "usually said", "predicted", "measured", "verdict", "kind of run")
 
 
 def find_notebooks(layout: Layout, names: Sequence[str]) -> list[Path]:
@@ -48,12 +48,22 @@ def run_notebooks(layout: Layout, names: Sequence[str], set_up: Callable[[], str
     command = inside(layout, "-m", "course_lib.cli", "notebooks", "run", *notebooks)
     status = process.call(command, cwd=layout.root, env=env)
     folder = Path(env.get("COURSE_LEDGER") or layout.build / "ledger")
-    rows = [ledger_row(entry) for entry in ledger_since(folder, started)]
-    if rows:
+    measured = ledger_since(folder, started)
+    if measured:
         say("\nMeasured just now:\n")
-        say(plain_table(_COLUMNS, rows))
+        say(plain_table(_COLUMNS, [ledger_row(entry) for entry in measured]))
+        say("\n" + "\n".join(f"{entry['claim']}: {entry['reason']}" for entry in measured))
         say("\nAll claims of the course: ./course claims")
+    for page in pages(layout, notebooks):
+        say(f"Executed page: {page}")
     return int(status != 0)
+
+
+def pages(layout: Layout, notebooks: Sequence[Path]) -> list[Path]:
+    """The pages of those notebooks that lie in the labs and have been executed."""
+    inner = [path.relative_to(layout.labs) for path in notebooks if layout.labs in path.parents]
+    made = [layout.build / "notebooks" / path.with_suffix(".html") for path in inner]
+    return [page for page in made if page.exists()]
 
 
 def ledger_since(folder: Path, moment: float) -> list[dict[str, Any]]:
@@ -71,7 +81,7 @@ def ledger_row(entry: dict[str, Any]) -> tuple[str, ...]:
         return "" if value is None else f"{value:.4g} {entry['unit']}"
 
     numbers = number(entry["prediction"]), number(entry["value"])
-    return entry["claim"], *numbers, entry["verdict"], entry["kind"]
+    return entry["claim"], entry["said"], *numbers, entry["verdict"], entry["kind"]
 
 
 def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,8 @@ def lab(layout: Layout, profile: str, *, browser: bool) -> int:
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *([] if browser else ["--no-browser"]),
+        # Jupyter asks this of root, the usual user of a container; it listens on loopback only.
+        *(["--allow-root"] if os.geteuid() == 0 else []),
     ]
     command = inside(layout, "-m", "jupyterlab", *options)
     return process.call(command, cwd=layout.workspace, env=course_environment(layout, profile))

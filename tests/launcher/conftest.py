@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 import zipfile
 from pathlib import Path
 
@@ -91,3 +92,11 @@ def tiny_plan(layout: Layout, disk_bytes: int = 0) -> Plan:
 def tiny_environment(layout: Layout) -> Environment:
     """The environment of the miniature."""
     return Environment(layout, tiny_plan(layout))
+
+
+def stand_in_python(layout: Layout) -> None:
+    """Make the Python that runs these tests the one of a checkout's environment."""
+    layout.python.parent.mkdir(parents=True)
+    # Not a link: a link into an environment would not find its packages.
+    layout.python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    layout.python.chmod(0o755)

@@ -15,6 +15,8 @@ from launcher.refusal import Refusal
 
 ENTRY = {
     "claim": "vllm-throughput",
+    "said": "11×",
+    "reason": "The model is small.",
     "prediction": 3.0,
     "value": 3.127,
     "unit": "×",
@@ -48,6 +50,7 @@ def test_what_was_measured_now_is_printed(
 ) -> None:
     ledger = checkout.build / "ledger"
     ledger.mkdir(parents=True)
+    page = checkout.build / "notebooks" / "a.html"
     old = ledger / "old.json"
     old.write_text(json.dumps({**ENTRY, "claim": "measured-last-week"}))
     os.utime(old, (time.time() - 10_000,) * 2)
@@ -55,13 +58,18 @@ def test_what_was_measured_now_is_printed(
     def call(command: list[object], **_: object) -> int:
         assert command[-1] == checkout.labs / "a.ipynb"
         (ledger / "new.json").write_text(json.dumps(ENTRY))
+        page.parent.mkdir(parents=True)
+        page.touch()
         return 0
 
     monkeypatch.setattr("launcher.process.call", call)
     monkeypatch.delenv("COURSE_LEDGER", raising=False)
     assert notebooks.run_notebooks(checkout, ["02-Labs/a.ipynb"], lambda: "cpu") == 0
     out = capsys.readouterr().out
-    assert "vllm-throughput  3 ×        3.127 ×   holds    real engine on CPU" in out
+    row = next(line for line in out.splitlines() if line.startswith("vllm-throughput  "))
+    assert " ".join(row.split()) == "vllm-throughput 11× 3 × 3.127 × holds real engine on CPU"
+    assert "vllm-throughput: The model is small." in out
+    assert str(page) in out
     assert "measured-last-week" not in out
 
 
@@ -73,4 +81,4 @@ def test_a_failed_notebook_gives_status_one(
 
 
 def test_a_number_without_prediction_leaves_its_cell_empty() -> None:
-    assert notebooks.ledger_row({**ENTRY, "prediction": None})[1] == ""
+    assert notebooks.ledger_row({**ENTRY, "prediction": None})[2] == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from launcher import stages
 from launcher.layout import Layout, here
 from launcher.stages import Outcome, Stage
+from tests.launcher.conftest import stand_in_python
 
 STAGE = Stage("unit tests", ())
 
@@ -59,10 +59,7 @@ def checkout(tmp_path: Path) -> Layout:
     """A folder to put reports in, whose environment is the one that runs these tests."""
     layout = Layout(tmp_path)
     layout.build.mkdir()
-    layout.python.parent.mkdir(parents=True)
-    # Not a link: a link into an environment would not find its packages.
-    layout.python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    layout.python.chmod(0o755)
+    stand_in_python(layout)
     return layout
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from launcher import workspace
-from launcher.layout import Layout
+from launcher.layout import Layout, here
+from tests.launcher.conftest import stand_in_python
 
 NOTEBOOK = "Track/Lab/01.ipynb"
 
@@ -81,3 +90,48 @@ def test_jupyterlab_is_started_on_the_workspace_and_asks_no_network(
     assert f"--ServerApp.root_dir={checkout.workspace}" in started
     assert "--no-browser" in started
     assert "--LabApp.news_url=None" in started
+
+
+LAB = """
+import sys
+from pathlib import Path
+from launcher import workspace
+from launcher.layout import Layout
+try:
+    workspace.lab(Layout(Path(sys.argv[1])), "cpu", browser=False)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def wait_for_server(runtime: Path) -> dict[str, Any]:
+    """What JupyterLab writes down about itself once it listens."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        for path in runtime.glob("jpserver-*.json"):
+            if path.read_text().strip():
+                content: dict[str, Any] = json.loads(path.read_text())
+                return content
+        time.sleep(0.1)
+    raise AssertionError("JupyterLab did not start")
+
+
+@pytest.mark.slow
+def test_jupyterlab_serves_the_copies_until_ctrl_c(checkout: Layout, tmp_path: Path) -> None:
+    stand_in_python(checkout)
+    runtime = tmp_path / "runtime"
+    env = {**os.environ, "JUPYTER_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", LAB, str(checkout.root)]
+    launcher = subprocess.Popen(command, cwd=here().root, env=env, stderr=subprocess.DEVNULL)
+    try:
+        server = wait_for_server(runtime)
+        address = f"{server['url']}api/contents/Track/Lab?token={server['token']}"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            names = {item["name"] for item in json.load(answer)["content"]}
+        assert names == {"01.ipynb", "README.md"}
+    finally:
+        launcher.send_signal(signal.SIGINT)
+        status = launcher.wait(timeout=40)
+    assert status == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(server["pid"], 0)
