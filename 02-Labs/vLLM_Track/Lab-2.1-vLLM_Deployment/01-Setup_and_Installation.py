@@ -631,7 +631,8 @@ print(f"{len(first_table.block_ids)} blocks in each table, {shared_with_time} of
 # %% [markdown]
 # One changed digit at the beginning, and nothing behind it is shared. What changes belongs at the
 # end of a prompt.
-#
+
+# %% [markdown]
 # ## Check yourself
 
 # %%
@@ -657,7 +658,8 @@ lab.quiz("2.1-01-q3", answer=engine.load.weight_bytes / file_bytes * (4 / DTYPE_
 #   `enforce_eager`). Minutes are normal; a service that scales up has to plan for them.
 # - **What this CPU run cannot show** is time. A CPU and a GPU agree about every byte of this
 #   notebook and about no millisecond of the next one.
-#
+
+# %% [markdown]
 # ## Key numbers
 
 # %%
@@ -667,7 +669,8 @@ lab.compare_table()
 # Everything about blocks was exact, because it is arithmetic: two vectors per key-value head,
 # layer and token, in whole blocks. The weights differ by the buffers, and the empty slots by
 # chance, since a few conversations are no average.
-#
+
+# %% [markdown]
 # ## References
 #
 # - Kwon et al., *Efficient Memory Management for Large Language Model Serving with
