@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -71,6 +72,22 @@ def for_vllm_server(profile: profiles.Profile) -> dict[str, str]:
     # On a CPU this lets one process run engine and model ("uni"); the server has its own anyway.
     environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0" if profile.name == "cpu" else "1"
     return environment
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """No garbage collection, for importing large libraries.
+
+    Importing makes objects that stay; searching them for garbage again and again takes a tenth
+    of the time that vLLM's import needs.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class VllmEngine:
         rss_before, begin = _rss_bytes(), time.perf_counter()
         fresh = "vllm" not in sys.modules
         environment.prepare_vllm(profile)
-        with environment.stderr_held_back():
+        with environment.stderr_held_back(), environment.collector_off():
             import vllm
             from vllm.engine.arg_utils import EngineArgs
 

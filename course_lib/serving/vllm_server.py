@@ -80,6 +80,7 @@ class VllmServer:
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self.log_path = log_path or _new_log()
+        self._launched_at = 0.0
         self._log_start = 0  # where the log of the current try begins
         defaults: dict[str, Any] = {
             "dtype": self._profile.dtype,
@@ -108,28 +109,46 @@ class VllmServer:
         place = ("--host", HOST, "--port", str(self.port))
         return ("vllm", "serve", self._model_source, *place, *self._arguments)
 
+    def launch(self) -> Self:
+        """Start the processes and return at once; ``wait_until_ready`` is to follow.
+
+        The thread that calls this must live as long as the server: on Linux it, and not the
+        whole process, is the parent with which the server dies.
+        """
+        if self._process is not None:
+            raise RuntimeError("this server has been started: make a new one")
+        self._launched_at = time.perf_counter()
+        self._spawn()
+        return self
+
+    def wait_until_ready(self) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            ServerFailed: if it ends, or is not ready in time; nothing is left running.
+        """
+        for tries_left in reversed(range(PORT_TRIES)):
+            try:
+                self._wait_for_answer()
+                break
+            except BaseException as error:  # an interrupt too leaves nothing running
+                self._kill_group()
+                if not tries_left or ADDRESS_IN_USE not in str(error):
+                    raise
+                self._spawn()
+        self.ready_seconds = time.perf_counter() - self._launched_at
+
     def start(self) -> None:
         """Start and wait until it answers.
 
         Raises:
             ServerFailed: if it ends, or is not ready in time; nothing is left running.
         """
-        if self._process is not None:
-            raise RuntimeError("this server has been started: make a new one")
-        begin = time.perf_counter()
-        for tries_left in reversed(range(PORT_TRIES)):
-            self.port = _free_port()
-            self._spawn()
-            try:
-                self._wait_until_ready()
-                break
-            except BaseException as error:  # an interrupt too leaves nothing running
-                self._kill_group()
-                if not tries_left or ADDRESS_IN_USE not in str(error):
-                    raise
-        self.ready_seconds = time.perf_counter() - begin
+        self.launch()
+        self.wait_until_ready()
 
     def _spawn(self) -> None:
+        self.port = _free_port()
         variables = environment.for_vllm_server(self._profile)
         variables[vllm_entry.PARENT_VARIABLE] = str(os.getpid())
         variables[vllm_entry.FORK_VARIABLE] = str(int(self._profile.name == "cpu"))
@@ -146,8 +165,8 @@ class VllmServer:
                 start_new_session=True,
             )
 
-    def _wait_until_ready(self) -> None:
-        deadline = time.perf_counter() + self._start_timeout_s
+    def _wait_for_answer(self) -> None:
+        deadline = self._launched_at + self._start_timeout_s
         with httpx.Client(timeout=2.0, trust_env=False) as http:
             while time.perf_counter() < deadline:
                 status = self._running().poll()

@@ -69,6 +69,18 @@ def test_a_process_that_ends_early_is_reported_with_its_reason(
     assert "Traceback" in (tmp_path / "log").read_text()
 
 
+def test_it_can_get_ready_while_its_caller_goes_on(model: str, tmp_path: Path) -> None:
+    server = VllmServer(model, log_path=tmp_path / "log").launch()
+    pids = [process.pid for process in server.processes()]
+    server.wait_until_ready()
+    assert server.metrics().names
+    assert server.stop() == 0
+    early = VllmServer(model, log_path=tmp_path / "log").launch()
+    pids += [process.pid for process in early.processes()]
+    early.stop(timeout_s=0)
+    assert gone(pids)
+
+
 def test_a_server_that_is_never_ready_is_killed(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
