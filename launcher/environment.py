@@ -7,7 +7,6 @@ never finished is made anew, and one that somebody else made is left alone.
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import os
 import platform
@@ -176,6 +175,8 @@ class Environment:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One set-up at a time; a second one waits for the first."""
+        import fcntl  # not on Windows, where the refusal must still be said
+
         with (self.layout.build / "setup.lock").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -35,12 +34,10 @@ def test_an_interrupt_ends_the_whole_group(tmp_path: Path) -> None:
         if note.exists() and note.read_text().strip():
             raise KeyboardInterrupt
 
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         process.call(
             ["sh", "-c", f"sleep 60 & echo $! > {note}; wait"], cwd=tmp_path, tick=interrupt
         )
-    assert time.monotonic() - started < process.GRACE_S + 8
     assert not Path(f"/proc/{note.read_text().strip()}/fd").exists()
 
 
