@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import sys
 import time
+import weakref
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psutil
 
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+class EngineStillOpen(RuntimeError):
+    """Another vLLM engine of this process has not been closed."""
+
+
 class VllmEngine:
-    """A ``vllm.LLM`` in this process.
+    """A ``vllm.LLM`` in this process; one at a time, since vLLM keeps process-wide state.
 
     Args:
         model: folder or hub name; the profile's model if None.
@@ -45,9 +50,20 @@ class VllmEngine:
     Attributes:
         llm: the ``vllm.LLM`` itself, for what the protocol does not cover.
         load: seconds and bytes that opening took.
+
+    Raises:
+        EngineStillOpen: if another one has not been closed.
+        UnknownOption: if vLLM has no such option.
     """
 
+    _open: ClassVar[weakref.ref[VllmEngine] | None] = None
+
     def __init__(self, model: str | None = None, **options: Any) -> None:
+        if VllmEngine._open is not None and VllmEngine._open() is not None:
+            raise EngineStillOpen(
+                "vLLM keeps process-wide state, so that one engine at a time can be open: "
+                "call close() on the other one first"
+            )
         profile, source = profiles.current(), model_source(model)
         rss_before, begin = _rss_bytes(), time.perf_counter()
         fresh = "vllm" not in sys.modules
@@ -72,8 +88,13 @@ class VllmEngine:
             "async_scheduling": False,  # one step is one schedule and one run of the model
             **options,
         }
-        with environment.stderr_held_back():
-            self.llm: Any = vllm.LLM(model=source, **arguments)
+        try:
+            with environment.stderr_held_back():
+                self.llm: Any = vllm.LLM(model=source, **arguments)
+        except BaseException:
+            vllm.distributed.cleanup_dist_env_and_memory()
+            raise
+        VllmEngine._open = weakref.ref(self)
         self.tokenizer: Any = self.llm.get_tokenizer()
         self._driver = Driver(self.llm)
         self.load = Load(
@@ -176,7 +197,7 @@ class VllmEngine:
         from vllm.distributed import cleanup_dist_env_and_memory
 
         self.llm.llm_engine.engine_core.shutdown()
-        self.llm = None
+        self.llm = VllmEngine._open = None
         del self._driver
         gc.collect()
         cleanup_dist_env_and_memory()

@@ -69,7 +69,7 @@ class VllmServer:
         model: str | None = None,
         *,
         served_name: str = "course",
-        start_timeout_s: float = 180.0,
+        start_timeout_s: float = 300.0,
         log_path: Path | None = None,
         **options: Any,
     ) -> None:

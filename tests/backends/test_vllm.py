@@ -14,19 +14,18 @@ from course_lib.backends import (
     Engine,
     RequestRefused,
     Sampling,
-    UnknownOption,
     UnsupportedSampling,
     open_engine,
 )
 from course_lib.backends.transformers import TransformersEngine
-from course_lib.backends.vllm import VllmEngine
+from course_lib.backends.vllm import EngineStillOpen, VllmEngine
 from course_lib.bench import workload
 from course_lib.zoo import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]  # loading is slow on busy cores
 
 GREEDY = Sampling(max_tokens=12, ignore_eos=True)
 POOL = 48 << 20
@@ -225,14 +224,24 @@ def test_a_refused_request_leaves_none_of_its_call_behind(engine: VllmEngine) ->
 def test_what_it_cannot_do_is_refused(engine: VllmEngine) -> None:
     with pytest.raises(UnsupportedSampling, match="n must be 1"):
         engine.stream("a", Sampling(n=2, temperature=1.0))
-    with pytest.raises(UnknownOption, match="batch_size"):
-        open_engine("vllm", batch_size=4)
+
+
+def test_a_second_engine_waits_for_the_first_to_close(engine: VllmEngine) -> None:
+    with pytest.raises(EngineStillOpen, match=r"close\(\)"):
+        open_engine("vllm")
+    assert len(engine.generate(["a"], GREEDY)) == 1
 
 
 @pytest.mark.slow
-def test_two_engines_one_after_the_other_in_silence() -> None:
+def test_engines_one_after_the_other_in_silence() -> None:
     code = (
         "from course_lib.backends import Sampling, open_engine\n"
+        "from course_lib.backends import UnknownOption\n"
+        "for wrong, error in (({'batch_size': 4}, UnknownOption), ({'dtype': 'x'}, ValueError)):\n"
+        "    try:\n"
+        "        open_engine('vllm', **wrong)\n"
+        "    except error:\n"
+        "        pass\n"
         "for size in (32, 64):\n"
         "    with open_engine('vllm', block_size=size, kv_cache_memory_bytes=16 << 20) as engine:\n"
         "        engine.generate(['a'], Sampling(max_tokens=3, temperature=0.8, logprobs=1))\n"

@@ -18,7 +18,7 @@ from course_lib.serving.vllm_server import VllmServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
 
 RUNNING = "vllm:num_requests_running"
 
