@@ -44,8 +44,11 @@ Weights = dict[str, Tensor]
 
 
 def initial_weights(shape: Shape, seed: int) -> Weights:
-    """Normal(0, 0.02) matrices, residual outputs scaled down by sqrt(2 x layers) as in GPT-2;
-    norms are ones.
+    """Normal(0, 0.02) matrices, residual outputs scaled down by sqrt(2 x layers) as in GPT-2.
+
+    Embeddings start wide (0.3) and the last norm narrow (0.07), so that first logits are small and
+    yet a token's own vector is not drowned by what the first layers add to it: with 0.02 and ones,
+    the residual stream grew to 250 times the embedding and no copying heads formed in 5 M tokens.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -55,8 +58,8 @@ def initial_weights(shape: Shape, seed: int) -> Weights:
     queries, keys = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
     residual = 0.02 / (2 * shape.layers) ** 0.5
     weights: Weights = {
-        "embedding": matrix(shape.vocabulary, shape.hidden),
-        "norm": torch.ones(shape.hidden),
+        "embedding": matrix(shape.vocabulary, shape.hidden, 0.3),
+        "norm": torch.full((shape.hidden,), 0.07),
     }
     for i in range(shape.layers):
         weights[f"{i}.attention_norm"] = torch.ones(shape.hidden)
@@ -117,7 +120,7 @@ def _attention(
 ) -> Tensor:
     batch, length, _ = x.shape
     heads, kv_heads, size = shape.num_heads, shape.num_kv_heads, shape.head_dim
-    q, k, v = F.linear(x, layer["qkv"]).split(
+    q, k, v = F.linear(x, layer["qkv"]).split_with_sizes(
         [heads * size, kv_heads * size, kv_heads * size], dim=-1
     )
     q = _rotate(q.view(batch, length, heads, size), cos, sin)
@@ -169,7 +172,7 @@ def hf_state(weights: Weights, shape: Shape, dtype: torch.dtype = torch.bfloat16
     out = {"model.embed_tokens.weight": weights["embedding"], "model.norm.weight": weights["norm"]}
     for i in range(shape.layers):
         prefix = f"model.layers.{i}."
-        q, k, v = weights[f"{i}.qkv"].split([queries, keys, keys])
+        q, k, v = weights[f"{i}.qkv"].split_with_sizes([queries, keys, keys])
         gate, up = weights[f"{i}.gate_up"].chunk(2)
         out[prefix + "input_layernorm.weight"] = weights[f"{i}.attention_norm"]
         out[prefix + "post_attention_layernorm.weight"] = weights[f"{i}.ffn_norm"]

@@ -104,10 +104,9 @@ RECIPES: dict[str, Recipe] = {
         "target",
         Shape(256, 544, 12, 4, 2, 64),
         (
-            Phase(250, 12_288, 256, GENERAL, 0.02, 0.003),
-            Phase(500, 4_096, 256, COPYING, 0.01, 0.0015),
-            Phase(900, 4_096, 256, BALANCED, 0.01, 0.0015),
-            Phase(500, 4_096, 1_024, BALANCED, 0.01, 0.0015, decay=True),
+            Phase(350, 4_096, 256, COPYING, 0.008, 0.003),
+            Phase(800, 4_096, 256, BALANCED, 0.008, 0.003),
+            Phase(430, 4_096, 1_024, BALANCED, 0.008, 0.003, decay=True),
         ),
     ),
     "draft": Recipe(

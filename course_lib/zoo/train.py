@@ -63,7 +63,7 @@ def optimizers(weights: Weights) -> list[torch.optim.Optimizer]:
     matrices = [w for name, w in weights.items() if w.ndim == 2 and name != "embedding"]
     others = [w for name, w in weights.items() if w.ndim == 1 or name == "embedding"]
     return [
-        torch.optim.Muon(matrices, momentum=0.95, weight_decay=0.01),
+        torch.optim.Muon(matrices, momentum=0.95, weight_decay=0.05),
         torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
@@ -118,7 +118,7 @@ class Trainer:
         )
         low = {n: w.detach().to(torch.bfloat16).requires_grad_() for n, w in self.weights.items()}
         value = self.compiled(windows[:, :-1], windows[:, 1:], low, self.recipe.shape)
-        value.backward()
+        torch.autograd.backward(value)
         for name, weight in self.weights.items():
             gradient = low[name].grad
             assert gradient is not None
@@ -141,7 +141,7 @@ class Trainer:
         dist.all_reduce(flat)
         flat /= self.workers
         for gradient, part in zip(
-            gradients, flat.split([g.numel() for g in gradients]), strict=True
+            gradients, flat.split_with_sizes([g.numel() for g in gradients]), strict=True
         ):
             gradient.copy_(part.view_as(gradient))
 

@@ -19,21 +19,22 @@ def train_with_workers(recipe: Recipe, folder: Path, workers: int) -> None:
         ValueError: if the step cannot be divided among the workers in whole windows of the full
             context.
     """
-    import torch.multiprocessing as multiprocessing
+    from torch.multiprocessing.spawn import spawn
 
     from course_lib.zoo.tokenizer import train_tokenizer
 
-    if workers < 1 or recipe.tokens_per_step % (workers * recipe.shape.context):
-        raise ValueError(
-            f"{recipe.tokens_per_step} tokens a step cannot be divided among {workers} workers "
-            f"in windows of {recipe.shape.context}; choose 1, 2, 3, 4 or 6 workers"
-        )
+    for phase in recipe.phases:
+        if workers < 1 or phase.tokens_per_step % (workers * phase.window):
+            raise ValueError(
+                f"{phase.tokens_per_step} tokens a step cannot be shared by {workers} workers in "
+                f"windows of {phase.window}; choose 1, 2 or 4 workers"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(folder)
     (folder / f"{recipe.name}-workers").unlink(missing_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
-    multiprocessing.spawn(_work, (recipe, folder, workers), nprocs=workers)
+    spawn(_work, (recipe, folder, workers), nprocs=workers)  # type: ignore[no-untyped-call]
 
 
 def _work(rank: int, recipe: Recipe, folder: Path, workers: int) -> None:

@@ -336,7 +336,7 @@ def digits(rng: random.Random) -> Function:
     if rng.random() < 0.5:
         k, stop = rng.randint(2, 9), rng.randint(1, 30)
         docstring = f"Return how many times n can be divided by {k} before it is less than {stop}."
-        body = (
+        body: tuple[str, ...] = (
             "steps = 0",
             f"while n >= {stop}:",
             f"    n = n // {k}",
@@ -356,8 +356,8 @@ def digits(rng: random.Random) -> Function:
     name, what, update = rng.choice(
         (("sum", "the sum of", "total += digit"), ("count", "the number of", "total += 1"))
     )
-    head = ("total = 0", "while n > 0:", "    digit = n % 10", f"    if {condition}:")
-    body = (*head, f"        {update}", "    n = n // 10", "return total")
+    loop = ("total = 0", "while n > 0:", "    digit = n % 10", f"    if {condition}:")
+    body = (*loop, f"        {update}", "    n = n // 10", "return total")
     return Function(
         f"{name}_digits", "n", "number", f"Return {what} the digits of n that are {test}.", body
     )

@@ -91,8 +91,8 @@ def arguments(kind: str, seed: int = 0) -> list[Any]:
         ]
     if kind == "text":
         letters = "aabcdeefghiilmnooprstuw"
-        word = lambda: "".join(rng.choice(letters) for _ in range(rng.randint(1, 9)))  # noqa: E731
-        return ["", *(" ".join(word() for _ in range(rng.randint(1, 14))) for _ in range(11))]
+        sizes = [[rng.randint(1, 9) for _ in range(rng.randint(1, 14))] for _ in range(11)]
+        return ["", *(" ".join("".join(rng.choices(letters, k=n)) for n in row) for row in sizes)]
     if kind == "number":
         return [0, 1, 2, 7, *(rng.randint(3, 200) for _ in range(8))]
     if kind == "grid":
