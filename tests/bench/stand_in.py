@@ -92,6 +92,10 @@ def serving(**behaviour: Any) -> Iterator[StandIn]:
         ready.set()
         async with server:
             await done.wait()
+            unfinished = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
