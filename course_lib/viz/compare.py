@@ -90,6 +90,6 @@ def distributions(
         axes.set_ylim(0, 1.02)
         axes.set_xlabel(unit)
         axes.set_ylabel("share of observations")
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
         style.grid(axes)
     return figure

@@ -59,7 +59,7 @@ def latency_throughput(
             style.grid(axes)
         left.set_ylim(bottom=0)
         left.annotate(
-            f"knee at {knee.offered:g}/s",
+            f"knee at {knee.offered:.3g}/s",
             (knee.offered, 0),
             xytext=(6, 6),
             textcoords="offset points",

@@ -54,9 +54,10 @@ def live(
         bottom.set_ylim(bottom=0)
         bottom.set_xlabel("seconds")
         for index, (name, (begin, end)) in enumerate(phases.items()):
+            shade = 0.9 - 0.5 * (index % 2)
             for axes in (top, bottom):
                 axes.axvspan(
-                    begin - origin, end - origin, color=style.FAINT, alpha=0.9 - 0.5 * (index % 2)
+                    begin - origin, end - origin, color=style.FAINT, alpha=shade, zorder=0, lw=0
                 )
             top.annotate(
                 name,
