@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from launcher.layout import Layout
 
 MARK = "made-by-course"
+# Stands where a stamp will: an installer that was killed may have left half a package.
+UNFINISHED = "unfinished"
 # One start of vLLM on the bundled model: afterwards the architecture is in vLLM's cache. The
 # plot makes matplotlib's font cache, which otherwise announces itself inside a notebook.
 WARM = """
@@ -154,15 +156,17 @@ class Environment:
             return
         keys = self._keys()
         if not self._stamps.holds("packages", keys["packages"]):
-            folder = self.layout.root
-            machine.check_disk(machine.free_disk_bytes(folder), self.plan.disk_bytes, folder)
             say(f"Setting up profile {self.plan.profile} (once; details in build/setup.log)")
         if not (self._is_sound() and self._stamps.holds("environment", keys["environment"])):
+            folder = self.layout.root
+            machine.check_disk(machine.free_disk_bytes(folder), self.plan.disk_bytes, folder)
             self._make_venv(log)
             self._stamps.write("environment", keys["environment"])
         installer = self._installer(log)
         if not self._stamps.holds("packages", keys["packages"]):
-            self._stamps.forget("packages")
+            if self._stamps.holds("packages", UNFINISHED):
+                installer = installer.over_what_is_there()
+            self._stamps.write("packages", UNFINISHED)
             for lock, hashes in self.plan.locks:
                 self._install_lock(installer, lock, hashes, log)
             self._stamps.write("packages", keys["packages"])
@@ -212,16 +216,15 @@ class Environment:
     def _installer(self, log: IO[bytes]) -> Installer:
         """uv from the PATH or from the environment, else fetched into it, else pip."""
         own = self.layout.venv / "bin" / "uv"
-        python = self.layout.python
+        pip = installers.pip_installer(self.layout.python)
         uv = installers.find_uv()
         if uv is None and not own.exists():
-            pip = installers.pip_installer(python)
             command = pip.lock(self.layout.requirements / "uv.lock")
             process.call(command, cwd=self.layout.root, env=pip.environment(), log=log)
-        if uv is None and not own.exists():
-            say("uv cannot be had here: installing with pip, which takes some minutes longer.")
-            return pip
-        return installers.uv_installer(uv or own, python)
+        if uv or own.exists():
+            return installers.uv_installer(uv or own, self.layout.python)
+        say("uv cannot be had here: installing with pip, which takes some minutes longer.")
+        return pip
 
     def _install_lock(self, installer: Installer, lock: Path, hashes: bool, log: IO[bytes]) -> None:
         """Install one lock; torch's CPU build is also looked for in the PyTorch index."""
@@ -241,6 +244,8 @@ class Environment:
         Raises:
             Refusal: it failed; the sentence says why.
         """
+        log.write(f"$ {' '.join(command)}\n".encode())
+        log.flush()
         begin = log.tell()
         started = time.monotonic()
         status = process.call(

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from launcher import pip_settings, process
@@ -61,6 +61,7 @@ class Installer:
         command: what comes before the options, such as ``uv pip install --python …``.
         lenient: options that let every configured index offer a file; hashes decide.
         index_option: how a single index is named.
+        again_option: makes it install what seems to be installed.
         env: variables to add to the process's own.
     """
 
@@ -68,6 +69,7 @@ class Installer:
     command: tuple[str, ...]
     lenient: tuple[str, ...]
     index_option: str
+    again_option: str
     env: Mapping[str, str] = field(default_factory=dict)
 
     def lock(self, lock: Path, *, index: str | None = None, hashes: bool = True) -> list[str]:
@@ -85,6 +87,10 @@ class Installer:
         """The command that installs the checkout itself, editable, with what is installed."""
         return [*self.command, "--no-deps", "--no-build-isolation", "-e", str(root)]
 
+    def over_what_is_there(self) -> Installer:
+        """The same, for an environment in which an installation was cut off."""
+        return replace(self, command=(*self.command, self.again_option))
+
     def environment(self) -> dict[str, str]:
         """The variables to run the commands with."""
         return {**os.environ, **self.env}
@@ -98,6 +104,7 @@ def uv_installer(uv: str | Path, python: Path) -> Installer:
         (str(uv), "pip", "install", "--python", str(python)),
         ("--index-strategy", "unsafe-best-match"),
         "--default-index",
+        "--reinstall",
         pip_settings.uv_environment(settings, os.environ),
     )
 
@@ -105,7 +112,9 @@ def uv_installer(uv: str | Path, python: Path) -> Installer:
 def pip_installer(python: Path) -> Installer:
     """The environment's own pip."""
     quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
-    return Installer("pip", (str(python), "-m", "pip", "install"), (), "--index-url", quiet)
+    return Installer(
+        "pip", (str(python), "-m", "pip", "install"), (), "--index-url", "--force-reinstall", quiet
+    )
 
 
 def find_uv() -> str | None:

@@ -48,9 +48,3 @@ class Stamps:
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps(content, indent=1))
         fresh.replace(self._path)
-
-    def forget(self, step: str) -> None:
-        """Make `step` unfinished: it is about to be done again."""
-        content = self._read()
-        if content.pop(step, None) is not None:
-            self._path.write_text(json.dumps(content, indent=1))

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from launcher import environment, installers, machine
-from launcher.environment import MARK, course_environment, plan_for
+from launcher.environment import MARK, UNFINISHED, course_environment, plan_for
 from launcher.layout import Layout, here
 from launcher.refusal import Refusal
+from launcher.stamps import Stamps
 from tests.launcher.conftest import tiny_environment, tiny_plan
 
 ROOT = here().root
@@ -94,6 +95,23 @@ def test_an_environment_never_finished_is_made_anew(
     tiny_environment(miniature).prepare()
     assert has_tinypkg(miniature)
     assert not (miniature.venv / "half-made").exists()
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_half_a_package_left_by_a_killed_installer_is_made_whole(
+    miniature: Layout, monkeypatch: pytest.MonkeyPatch, installer: str
+) -> None:
+    if installer == "uv":
+        monkeypatch.setenv("PATH", path_with_uv(miniature.root.parent / "bin"))
+    else:
+        monkeypatch.setattr(installers, "find_uv", lambda: None)
+    tiny_environment(miniature).prepare()
+    for path in miniature.venv.glob("lib/python3*/site-packages/tinypkg.py"):
+        path.unlink()
+    Stamps(miniature.venv / "course-stamps.json").write("packages", UNFINISHED)
+    assert not has_tinypkg(miniature)
+    tiny_environment(miniature).prepare()
+    assert has_tinypkg(miniature)
 
 
 def test_an_environment_of_another_python_is_made_anew(
