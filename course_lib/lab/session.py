@@ -9,6 +9,7 @@ import re
 import sys
 import time
 import uuid
+import warnings
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -158,6 +159,8 @@ def _seed_everything(seed: int) -> None:
 def _quieten(profile: profiles.Profile) -> None:
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
+    # tqdm asks for widgets, which a page on paper could not show anyway.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     if Path(profile.model).exists() and Path(profile.draft_model).exists():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     prepare_vllm(profile)
