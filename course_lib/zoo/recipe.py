@@ -65,6 +65,7 @@ class Recipe:
     shape: Shape
     phases: tuple[Phase, ...]
     seed: int = 2026
+    copying_heads: bool = False
     warmup_steps: int = 30
 
     @property
@@ -104,10 +105,11 @@ RECIPES: dict[str, Recipe] = {
         "target",
         Shape(256, 544, 12, 4, 2, 64),
         (
-            Phase(350, 4_096, 256, COPYING, 0.008, 0.003),
-            Phase(800, 4_096, 256, BALANCED, 0.008, 0.003),
-            Phase(430, 4_096, 1_024, BALANCED, 0.008, 0.003, decay=True),
+            Phase(150, 4_096, 256, COPYING, 0.008, 0.003),
+            Phase(900, 4_096, 256, BALANCED, 0.008, 0.003),
+            Phase(400, 4_096, 1_024, BALANCED, 0.008, 0.003, decay=True),
         ),
+        copying_heads=True,
     ),
     "draft": Recipe(
         "draft",

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from course_lib.zoo.corpus import documents
 from course_lib.zoo.export import export
-from course_lib.zoo.network import Weights, initial_weights, loss
+from course_lib.zoo.initial import initial_weights
+from course_lib.zoo.network import Weights, loss
 from course_lib.zoo.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -74,10 +75,8 @@ class Trainer:
     def __init__(self, recipe: Recipe, folder: Path, rank: int, workers: int) -> None:
         self.recipe, self.folder, self.rank, self.workers = recipe, folder, rank, workers
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.weights = {
-            n: w.to(self.device).requires_grad_()
-            for n, w in initial_weights(recipe.shape, recipe.seed).items()
-        }
+        first = initial_weights(recipe.shape, recipe.seed, copying_heads=recipe.copying_heads)
+        self.weights = {n: w.to(self.device).requires_grad_() for n, w in first.items()}
         self.optimizers = optimizers(self.weights)
         self.compiled = torch.compile(loss, dynamic=False)
         tokenizer = load_tokenizer(folder)

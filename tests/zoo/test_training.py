@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from course_lib.zoo.export import export
-from course_lib.zoo.network import Shape, initial_weights, logits
+from course_lib.zoo.initial import initial_weights
+from course_lib.zoo.network import Shape, logits
 from course_lib.zoo.recipe import BALANCED, RECIPES, Phase, Recipe
 from course_lib.zoo.tokenizer import load_tokenizer, train_tokenizer
 from course_lib.zoo.train import Trainer, train
@@ -110,3 +111,24 @@ def test_the_tokenizer_writes_every_string_back(tokenizer_folder: Path) -> None:
         assert tokenizer.decode(ids[1:]) == text
         assert ids[0] == tokenizer.bos_token_id
     assert len(tokenizer.tokenize("4831")) == 4
+
+
+def test_copying_heads_copy_before_any_training() -> None:
+    shape = RECIPES["target"].shape
+    line = torch.randint(10, shape.vocabulary, (8, 40), generator=torch.Generator().manual_seed(0))
+    twice = torch.cat((line, line), dim=1)
+
+    def share_copied(copying_heads: bool) -> float:
+        weights = initial_weights(shape, 1, copying_heads=copying_heads)
+        scores = logits(twice[:, :-1], weights, shape)[:, 40:]
+        # A tied model without training first of all repeats the token it has just read.
+        guesses = scores.scatter(-1, line[:, :-1, None], float("-inf")).argmax(-1)
+        return float((guesses == line[:, 1:]).float().mean())
+
+    assert share_copied(False) < 0.01
+    assert share_copied(True) > 0.5
+
+
+def test_copying_heads_are_refused_where_they_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="two layers"):
+        initial_weights(RECIPES["draft"].shape, 1, copying_heads=True)
