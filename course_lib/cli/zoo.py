@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -85,6 +85,22 @@ def evaluate(
     typer.echo(json.dumps(report, indent=2) if as_json else render(report))
 
 
-def _refuse(sentence: str) -> None:
+@app.command()
+def card(
+    report: Annotated[Path, typer.Argument(help="What `course zoo evaluate --json` printed.")],
+    compute: Annotated[str, typer.Option(help="On what machine and how long it was trained.")],
+) -> None:
+    """Print the model card of the bundled models from an evaluation report."""
+    from course_lib.zoo import target_path
+    from course_lib.zoo.evaluation.card import write_card
+
+    try:
+        measured = json.loads(report.read_text())
+    except (OSError, ValueError) as error:
+        _refuse(f"{report} is not a report ({error}); write one with: ./course zoo evaluate --json")
+    typer.echo(write_card(measured, target_path(), compute))
+
+
+def _refuse(sentence: str) -> NoReturn:
     typer.echo(sentence, err=True)
     raise typer.Exit(2)
