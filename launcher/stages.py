@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from launcher.layout import Layout
 
 # import-linter has a script only, and a script holds the path that .venv was made at.
-LINT_IMPORTS = "from importlinter.cli import lint_imports_command as lint; lint()"
+LINT_IMPORTS = 'from importlinter.cli import lint_imports_command as lint; lint(["--no-logo"])'
 
 
 @dataclass(frozen=True)

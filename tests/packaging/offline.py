@@ -42,7 +42,7 @@ def refuse_sockets() -> None:
                 raise OSError(f"this process may not reach {address[0]}")
         plain(self, address)
 
-    setattr(socket.socket, "connect", connect)  # noqa: B010  (mypy knows it as a method)
+    setattr(socket.socket, "connect", connect)
 
 
 def namespaces_permitted() -> bool:
