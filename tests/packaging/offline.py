@@ -42,7 +42,7 @@ def refuse_sockets() -> None:
                 raise OSError(f"this process may not reach {address[0]}")
         plain(self, address)
 
-    setattr(socket.socket, "connect", connect)
+    socket.socket.connect = connect  # type: ignore[method-assign, assignment]
 
 
 def namespaces_permitted() -> bool:
