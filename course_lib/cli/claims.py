@@ -40,20 +40,23 @@ def ledger_rows() -> list[dict[str, Any]]:
     return rows
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_ledger(rows: list[dict[str, Any]]) -> None:
+    """What was measured, a short paragraph each; then, by name, what was not."""
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("claim", "said", "predicted", "measured", "kind of run", "lab", "verdict")
-    for row in rows:
-        color = COLORS[row["verdict"]]
-        numbers = [
-            "" if row[key] is None else f"{format_number(row[key])} {row['unit']}"
-            for key in ("prediction", "value")
-        ]
-        verdict = f"[{color}]{row['verdict']}[/{color}]"
-        table.add_row(row["claim"], row["said"], *numbers, row["kind"] or "", row["lab"], verdict)
-    Console().print(table)
+    console = Console(highlight=False)
+    measured = [row for row in rows if row["verdict"] != NOT_MEASURED]
+    for row in measured:
+        color, unit = COLORS[row["verdict"]], row["unit"]
+        predicted = "" if row["prediction"] is None else format_number(row["prediction"])
+        numbers = f"measured {format_number(row['value'])} {unit}"
+        if predicted:
+            numbers = f"predicted {predicted} {unit}, {numbers}"
+        console.print(f"[bold]{row['statement']}[/bold]  (said: {row['said']})")
+        console.print(f"  [{color}]{row['verdict']}[/{color}]: {numbers}")
+        console.print(f"  {row['kind']}, lab {row['lab']}. {row['reason'] or ''}\n")
+    waiting = [row["claim"] for row in rows if row["verdict"] == NOT_MEASURED]
+    console.print(f"{len(measured)} measured. Not yet measured here: {', '.join(waiting)}.")
 
 
 @app.callback(invoke_without_command=True)
@@ -65,4 +68,4 @@ def claims(
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
-        _print_table(rows)
+        _print_ledger(rows)
