@@ -271,6 +271,9 @@ lab.show(table, "All letters submitted at once; latencies in milliseconds")
 
 # %%
 summaries = {way: measures.summarize(completions) for way, completions in runs.items()}
+alone, batch = summaries["transformers, one by one"], summaries["transformers, one batch"]
+assert alone.tpot.mean < batch.tpot.mean
+assert alone.ttft.p99 > batch.ttft.p99
 rates = {way: summary.output_throughput for way, summary in summaries.items()}
 lab.compare("vLLM over one by one", rates["vLLM"] / rates["transformers, one by one"], at_least=2.0)
 
@@ -281,6 +284,7 @@ lab.compare("vLLM over one by one", rates["vLLM"] / rates["transformers, one by 
 from course_lib.viz.predicted import against_prediction
 
 base = rates["transformers, one by one"] * predicted_steps["transformers, one by one"]
+assert base / predicted_steps["transformers, one batch"] > 1.2 * rates["transformers, one batch"]
 picture = against_prediction(
     rates,
     {way: base / steps for way, steps in predicted_steps.items()},
@@ -293,10 +297,10 @@ lab.show(picture, "Output tokens per second of each way; diamonds: predicted fro
 # %% [markdown]
 # ### Reading
 #
-# vLLM and *one batch* take the same number of steps, and still differ several times in speed: the
-# steps of one are cheaper than those of the other. The diamonds all stand too far right, those of
-# transformers by far. So the tale "a step costs the same, however many rows" is wrong on this
-# machine. Section 3 finds out what a step really costs.
+# vLLM and *one batch* take the same number of steps, and still differ in speed: the steps of the
+# one are cheaper than those of the other. And the diamond of *one batch* stands far to the right
+# of its bar. So the tale "a step costs the same, however many rows" is wrong on this machine.
+# Section 3 finds out what a step really costs.
 #
 # First look at the letters themselves. Every fourth one is drawn.
 

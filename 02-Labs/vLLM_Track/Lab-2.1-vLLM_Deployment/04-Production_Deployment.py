@@ -25,8 +25,8 @@ session = lab.start("vllm/2.1/04")
 # %% tags=["parameters"]
 SLOTS = 4  # requests that run at once (max_num_seqs): low, so that the limit is near
 ANSWER_TOKENS = 20
-MOST_INSIDE = 80  # requests that the server lets in, waiting ones included (max_num_queued_reqs)
-REQUESTS = 40  # a load lasts as long as so many answers take at full capacity
+MOST_INSIDE = 64  # requests that the server lets in, waiting ones included (max_num_queued_reqs)
+REQUESTS = 32  # a load lasts as long as so many answers take at full capacity
 LOADS = (0.25, 0.6, 0.9, 2.0)  # shares of the measured capacity
 TTFT_GOAL_S = 0.5
 
