@@ -1,9 +1,8 @@
-"""What holds for every test."""
+"""What holds for all tests: properties are judged by what they find, not by the clock."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
-# A shared machine may be ten times slower for a moment: how long an example takes proves nothing.
 settings.register_profile("course", deadline=None)
 settings.load_profile("course")

@@ -37,6 +37,16 @@ BALANCED: dict[str, float] = GENERAL | {
     "arithmetic": 0.07,
     "echo": 0.06,
 }
+#: The last phase, while the rates fall: most of what is left to learn is facts and records.
+FINISHING: dict[str, float] = GENERAL | {
+    "chat": 0.50,
+    "summary": 0.03,
+    "story": 0.02,
+    "json": 0.20,
+    "register": 0.02,
+    "noise": 0.01,
+    "echo": 0.01,
+}
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,10 @@ RECIPES: dict[str, Recipe] = {
         Shape(256, 544, 12, 4, 2, 64),
         (
             Phase(150, 4_096, 256, COPYING, 0.008, 0.003),
-            Phase(900, 4_096, 256, BALANCED, 0.008, 0.003),
-            Phase(400, 4_096, 1_024, BALANCED, 0.008, 0.003, decay=True),
+            Phase(500, 4_096, 256, BALANCED, 0.008, 0.003),
+            Phase(500, 4_096, 256, BALANCED, 0.005, 0.002),
+            Phase(50, 4_096, 1_024, BALANCED, 0.005, 0.002),
+            Phase(280, 4_096, 1_024, FINISHING, 0.0042, 0.0017, decay=True),
         ),
         copying_heads=True,
     ),
@@ -115,8 +127,8 @@ RECIPES: dict[str, Recipe] = {
         "draft",
         Shape(128, 352, 1, 2, 1, 64),
         (
-            Phase(400, 8_192, 256, BALANCED, 0.02, 0.003),
-            Phase(300, 8_192, 1_024, BALANCED, 0.02, 0.003, decay=True),
+            Phase(200, 8_192, 256, BALANCED, 0.01, 0.004),
+            Phase(120, 8_192, 1_024, BALANCED, 0.01, 0.004, decay=True),
         ),
     ),
 }

@@ -54,7 +54,8 @@ def _recipe(recipe: Recipe, parameters: int) -> str:
     shape = recipe.shape
     lines = [
         f"**{recipe.name}**: {parameters:,} parameters; {shape.layers} layers, hidden "
-        f"{shape.hidden}, {shape.num_heads} query and {shape.num_kv_heads} key-value heads of {shape.head_dim}, "
+        f"{shape.hidden}, {shape.num_heads} query "
+        f"and {shape.num_kv_heads} key-value heads of {shape.head_dim}, "
         f"feed-forward {shape.ffn}, context {shape.context}, tied embeddings, bfloat16.",
         f"{recipe.tokens:,} tokens, seed {recipe.seed}, Muon for matrices and AdamW for the rest:",
         "",
