@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from launcher.layout import Layout
 
+HANG_S = 600
 # import-linter has a script only, and a script holds the path that .venv was made at.
 LINT_IMPORTS = 'from importlinter.cli import lint_imports_command as lint; lint(["--no-logo"])'
 
@@ -80,7 +81,10 @@ def stages(layout: Layout, profile: str, *, fast: bool) -> list[Stage]:
 def notebooks_stage(layout: Layout, folder: Path | None = None) -> Stage:
     """Execute every notebook under `folder` (the labs) as nbmake tests, two at a time."""
     place = str(folder or layout.labs)
-    return pytest_stage(layout, "notebooks", "not gpu", "--nbmake", "--nbmake-timeout=600", place)
+    # Limits against a hang, per cell and per notebook; whether a notebook is quick enough is
+    # checked by its own tear-down.
+    limits = (f"--nbmake-timeout={HANG_S}", f"--timeout={2 * HANG_S}")
+    return pytest_stage(layout, "notebooks", "not gpu", "--nbmake", *limits, place)
 
 
 def read_skips(report: Path | None) -> tuple[str, ...]:
