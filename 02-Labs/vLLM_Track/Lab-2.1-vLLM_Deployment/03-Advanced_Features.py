@@ -266,13 +266,14 @@ lab.check("2.1-03-ex1", occupancy, lengths=lengths, steps=len(static_steps), slo
 # What is kept is scaled up to sum to 1. vLLM applies temperature first, then `min_p`, `top_k` and
 # `top_p`; the order matters, because each cut sees what the one before has left.
 #
-# To see a distribution one needs a question whose answer is open. A visitor asks for a city that
-# the model has never heard of, because there is none, and the assistant has begun its answer:
+# To see a distribution one needs a question whose answer is open. A visitor asks what people eat
+# in a city that the model has never heard of, because there is none, and the assistant has begun
+# its answer:
 
 # %%
 decode = engine.tokenizer.decode
-begun = engine.tokenizer("Atlantis lies in", add_special_tokens=False)["input_ids"]
-atlantis = [*visitor("In which region is Atlantis?"), *begun]
+begun = engine.tokenizer("In Atlantis people eat", add_special_tokens=False)["input_ids"]
+atlantis = [*visitor("What do people eat in Atlantis?"), *begun]
 
 vocabulary = engine.llm.llm_engine.model_config.get_vocab_size()
 answer = engine.generate([atlantis], Sampling(max_tokens=1, logprobs=vocabulary))[0]
@@ -292,9 +293,9 @@ lab.show(rows, f"The likeliest of {vocabulary:,} tokens to come next")
 
 # %% [markdown]
 # The model is not sure, and spreads its guess. `logprobs` asks vLLM for the logarithms of the
-# probabilities, here for the whole vocabulary; the cell before the table asserts that they sum to
-# 1. Logarithms, because the probability of a text is the product of those of its tokens, which
-#   soon is too small a number.
+# probabilities, here for the whole vocabulary; the cell before the table asserts that their sum
+# is one. Logarithms, because the probability of a text is the product of those of its tokens,
+# which soon is too small a number.
 #
 # ### Prediction: as near as chance allows
 #
@@ -312,11 +313,11 @@ from course_lib.bench import distribution
 plain = Sampling(max_tokens=1, temperature=1.0, n=DRAWS, seed=session.seed)
 settings = {
     "temperature 1": plain,
-    "temperature 0.3": replace(plain, temperature=0.3),
+    "temperature 0.5": replace(plain, temperature=0.5),
     "temperature 2": replace(plain, temperature=2.0),
-    "top-k 4": replace(plain, top_k=4),
-    "top-p 0.5": replace(plain, top_p=0.5),
-    "min-p 0.4": replace(plain, min_p=0.4),
+    "top-k 2": replace(plain, top_k=2),
+    "top-p 0.7": replace(plain, top_p=0.7),
+    "min-p 0.2": replace(plain, min_p=0.2),
 }
 law_of = distribution.next_token_probabilities
 laws = {name: law_of(logprobs, sampling) for name, sampling in settings.items()}
@@ -352,7 +353,7 @@ rows = [
         "from its own law, %": 100 * distribution.total_variation(laws[name], drawn[name]),
         "from plain softmax, %": 100 * distribution.total_variation(softmax, drawn[name]),
     }
-    for name in ("temperature 0.3", "top-k 4", "top-p 0.5", "min-p 0.4")
+    for name in ("temperature 0.5", "top-k 2", "top-p 0.7", "min-p 0.2")
 ]
 assert all(row["from its own law, %"] < row["from plain softmax, %"] for row in rows)
 lab.show(rows, "Distance of the draws from the right and from a wrong distribution")
@@ -379,12 +380,12 @@ lab.show(picture, "Shares of the tokens drawn (bars) and computed probabilities 
 # numbers.
 
 # %%
-LIKELY = 24  # as many as the country has regions
+LIKELY = 8  # as many as there are ways of cooking in the country
 outside = {}
-for name in ("temperature 0.3", "temperature 1", "temperature 2", "top-p 0.5"):
+for name in ("temperature 0.5", "temperature 1", "temperature 2", "top-p 0.7"):
     outside[name] = 100 * (1 - np.sort(laws[name])[-LIKELY:].sum())
-assert outside["temperature 0.3"] < outside["temperature 1"] < outside["temperature 2"]
-assert outside["top-p 0.5"] < outside["temperature 1"]
+assert outside["temperature 0.5"] < outside["temperature 1"] < outside["temperature 2"]
+assert outside["top-p 0.7"] < outside["temperature 1"]
 rows = [{"setting": name, "all others, %": max(share, 0)} for name, share in outside.items()]
 lab.show(rows, f"Probability of all tokens but the {LIKELY} likeliest")
 
@@ -586,9 +587,23 @@ rows = [
 lab.show(rows, "Four of the questions")
 
 # %% [markdown]
-# Compare the last two columns before you trust the form. The grammar forced the shape. Where the
-# region is right, the model knew it; where it is wrong, the form is as tidy as ever. To see this
-# at its clearest, ask about a city that does not exist.
+# Compare the last two columns before you trust the form: the grammar forced the shape, and the
+# region is whatever the model held likeliest among those allowed. A regular expression does the
+# same for a text that is not JSON.
+
+# %%
+dates = [visitor(f"When was {city.name} founded?") for city in cities()[:4]]
+digits = Sampling(max_tokens=8, structured={"regex": "[0-9]{4}"})
+rows = [
+    {"city": city.name, "reply": reply.text, "in truth": city.facts["founded"]}
+    for city, reply in zip(cities()[:4], engine.generate(dates, digits), strict=True)
+]
+assert all(len(row["reply"]) == 4 and row["reply"].isdigit() for row in rows)
+lab.show(rows, "Founding years under the pattern [0-9]{4}")
+
+# %% [markdown]
+# Four digits each time, and no sentence around them. To see what a grammar can and cannot do at
+# its clearest, ask about a city that does not exist.
 
 # %%
 ghost = visitor("In which region is Atlantis?")
@@ -650,12 +665,18 @@ lab.predict("TTFT, cold over warm", len(second) / left, "×", f"{left} tokens ar
 
 # %% [markdown]
 # ### Experiment: ask twice
+#
+# First with an empty cache, then with the other question. Three times, of which the quickest
+# counts.
 
 # %%
-engine.reset_prefix_cache()
 brief = Sampling(max_tokens=4, ignore_eos=True)
-cold = engine.generate([first], brief)[0]
-warm = engine.generate([second], brief)[0]
+colds, warms = [], []
+for _ in range(3):
+    engine.reset_prefix_cache()
+    colds += engine.generate([first], brief)
+    warms += engine.generate([second], brief)
+cold, warm = min(colds, key=measures.ttft), min(warms, key=measures.ttft)
 assert cold.usage.cached_tokens == 0
 lab.compare("cached tokens", warm.usage.cached_tokens, tol=0)
 
@@ -674,7 +695,7 @@ lab.compare("TTFT, cold over warm", saving, at_least=2)
 # price, and divide the rest of the cold step among its tokens.
 
 # %%
-fixed = measures.percentile(measures.itl(cold) + measures.itl(warm), 50)
+fixed = min(gap for answer in colds + warms for gap in measures.itl(answer))
 per_token = (measures.ttft(cold) - fixed) / len(first)
 better = measures.ttft(cold) / (fixed + per_token * left)
 lab.predict("TTFT, with a fixed price", better, "×", f"{1e3 * fixed:.1f} ms for any step")
@@ -683,8 +704,8 @@ lab.compare("TTFT, with a fixed price", saving)
 # %% [markdown]
 # ### Reading: a large gain, bounded by the price of a step
 #
-# The second prediction is the better one, and the assertion below holds it to that. The fixed
-# price is the time that vLLM's Python and the launch of each layer take; the few tokens that
+# The second prediction is the better one, and the assertion below holds it to that. With so small
+# a model the fixed price is above all the work around the arithmetic, and the few tokens that
 # remain disappear in it. On a GPU with a large model it is the reading of the weights.
 
 # %%
@@ -914,8 +935,8 @@ lab.show(pool.growth(held, law, kind=session.kind, title=title), f"Blocks held (
 lab.quiz("2.1-03-q1", answer=steps_in_waves / steps_at_once)
 
 # %%
-later = measures.ttft(chunked_done[-1]) > measures.ttft(whole_done[-1])
-lab.quiz("2.1-03-q2", answer="newcomer" if later else "running")
+whole_pieces = sum(step.scheduled.get(TALKING, 0) > 1 for step in whole_steps)
+lab.quiz("2.1-03-q2", answer="newcomer" if pieces > whole_pieces else "running")
 
 # %%
 lab.quiz("2.1-03-q3", answer=choice in regions)
