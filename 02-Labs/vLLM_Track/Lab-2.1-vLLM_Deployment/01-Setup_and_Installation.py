@@ -202,7 +202,8 @@ rows = [
     for stage, rss_bytes, seconds in stages
 ]
 libraries = load.rss_imported_bytes - load.rss_before_bytes
-assert session.profile.name == "gpu" or libraries > load.weight_bytes + load.kv_cache_bytes
+if session.profile.name == "cpu" and load.import_seconds:  # in a second run they are there already
+    assert libraries > load.weight_bytes + load.kv_cache_bytes
 lab.show(rows, "What the load took")
 
 # %% [markdown]
