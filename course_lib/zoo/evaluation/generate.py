@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def load_model(folder: Path) -> PreTrainedModel:
     """The model of a folder in float32, ready to evaluate."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return model.eval()
 
