@@ -129,6 +129,7 @@ RECIPES: dict[str, Recipe] = {
         (
             Phase(200, 8_192, 256, BALANCED, 0.01, 0.004),
             Phase(120, 8_192, 1_024, BALANCED, 0.01, 0.004, decay=True),
+            Phase(360, 8_192, 256, BALANCED, 0.01, 0.004, decay=True),
         ),
     ),
 }
