@@ -148,6 +148,8 @@ class TransformersEngine:
         self.max_model_len: int = min(limit, profile.max_model_len)
         eos = self.model.generation_config.eos_token_id
         self._eos_ids = frozenset([eos] if isinstance(eos, int) else eos or ())
+        # `generate` would take it from here where our own settings say None; `_RowWatch` decides.
+        self.model.generation_config.eos_token_id = None
         pad = self.tokenizer.pad_token_id
         self._pad_id: int = pad if pad is not None else next(iter(self._eos_ids), 0)
 
