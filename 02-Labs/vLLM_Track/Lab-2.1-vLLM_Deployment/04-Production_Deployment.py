@@ -268,6 +268,7 @@ sampling = Sampling(max_tokens=ANSWER_TOKENS, ignore_eos=True)
 texts = [document.prompt for document in corpus.held_out("chat", 64, seed=session.seed)]
 work = [Work(tuple(tokenizer(text)["input_ids"]), sampling) for text in texts]
 target = load.Target(server.base_url, server.model)
+load.closed_loop(target, work, clients=SLOTS, duration_s=20, max_requests=2 * SLOTS)  # warm-up
 alone = load.closed_loop(target, work, clients=1, duration_s=20, max_requests=10)
 single_wait = alone.summary().e2e.mean
 lab.predict(
@@ -303,7 +304,8 @@ seconds = REQUESTS / capacity
 
 def counters():
     page = server.metrics()
-    busy = max(sum(process.cpu_times()[:2]) for process in server.processes())
+    engine = server.processes()[1:]  # without the API process
+    busy = sum(sum(process.cpu_times()[:2]) for process in engine)
     return page.value(f"{QUEUE}_sum"), page.value(f"{QUEUE}_count"), busy, time.perf_counter()
 
 
