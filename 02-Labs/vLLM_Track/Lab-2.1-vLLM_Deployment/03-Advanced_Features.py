@@ -48,7 +48,7 @@ session = lab.start("vllm/2.1/03")
 # %% tags=["parameters"]
 SLOTS = 8
 REQUESTS = 32
-DRAWS = 150
+DRAWS = 100
 LONG_BUDGET = 2048
 SHORT_BUDGET = 128
 WINDOW = 128
@@ -100,7 +100,7 @@ import numpy as np
 
 rng = np.random.default_rng(session.seed)
 journey = rng.random(REQUESTS) < 0.2
-long, short = rng.integers(72, 105, REQUESTS), rng.integers(4, 17, REQUESTS)
+long, short = rng.integers(56, 81, REQUESTS), rng.integers(3, 11, REQUESTS)
 lengths = np.where(journey, long, short).tolist()
 waves = [lengths[i : i + SLOTS] for i in range(0, REQUESTS, SLOTS)]
 lab.predict("steps, static", sum(max(wave) for wave in waves), "steps", "a wave ends with its last")
@@ -266,14 +266,14 @@ lab.check("2.1-03-ex1", occupancy, lengths=lengths, steps=len(static_steps), slo
 # What is kept is scaled up to sum to 1. vLLM applies temperature first, then `min_p`, `top_k` and
 # `top_p`; the order matters, because each cut sees what the one before has left.
 #
-# To see a distribution one needs a question whose answer is open. A visitor asks what people eat
-# in a city that the model has never heard of, because there is none, and the assistant has begun
+# To see a distribution one needs a question whose answer is open. A visitor asks for the exports
+# of a city that the model has never heard of, because there is none, and the assistant has begun
 # its answer:
 
 # %%
 decode = engine.tokenizer.decode
-begun = engine.tokenizer("In Atlantis people eat", add_special_tokens=False)["input_ids"]
-atlantis = [*visitor("What do people eat in Atlantis?"), *begun]
+begun = engine.tokenizer("Atlantis exports", add_special_tokens=False)["input_ids"]
+atlantis = [*visitor("What does Atlantis export?"), *begun]
 
 vocabulary = engine.llm.llm_engine.model_config.get_vocab_size()
 answer = engine.generate([atlantis], Sampling(max_tokens=1, logprobs=vocabulary))[0]
@@ -315,9 +315,9 @@ settings = {
     "temperature 1": plain,
     "temperature 0.5": replace(plain, temperature=0.5),
     "temperature 2": replace(plain, temperature=2.0),
-    "top-k 2": replace(plain, top_k=2),
-    "top-p 0.7": replace(plain, top_p=0.7),
-    "min-p 0.2": replace(plain, min_p=0.2),
+    "top-k 4": replace(plain, top_k=4),
+    "top-p 0.5": replace(plain, top_p=0.5),
+    "min-p 0.4": replace(plain, min_p=0.4),
 }
 law_of = distribution.next_token_probabilities
 laws = {name: law_of(logprobs, sampling) for name, sampling in settings.items()}
@@ -353,7 +353,7 @@ rows = [
         "from its own law, %": 100 * distribution.total_variation(laws[name], drawn[name]),
         "from plain softmax, %": 100 * distribution.total_variation(softmax, drawn[name]),
     }
-    for name in ("temperature 0.5", "top-k 2", "top-p 0.7", "min-p 0.2")
+    for name in ("temperature 0.5", "top-k 4", "top-p 0.5", "min-p 0.4")
 ]
 assert all(row["from its own law, %"] < row["from plain softmax, %"] for row in rows)
 lab.show(rows, "Distance of the draws from the right and from a wrong distribution")
@@ -380,12 +380,12 @@ lab.show(picture, "Shares of the tokens drawn (bars) and computed probabilities 
 # numbers.
 
 # %%
-LIKELY = 8  # as many as there are ways of cooking in the country
+LIKELY = 24
 outside = {}
-for name in ("temperature 0.5", "temperature 1", "temperature 2", "top-p 0.7"):
+for name in ("temperature 0.5", "temperature 1", "temperature 2", "top-p 0.5"):
     outside[name] = 100 * (1 - np.sort(laws[name])[-LIKELY:].sum())
 assert outside["temperature 0.5"] < outside["temperature 1"] < outside["temperature 2"]
-assert outside["top-p 0.7"] < outside["temperature 1"]
+assert outside["top-p 0.5"] < outside["temperature 1"]
 rows = [{"setting": name, "all others, %": max(share, 0)} for name, share in outside.items()]
 lab.show(rows, f"Probability of all tokens but the {LIKELY} likeliest")
 
@@ -498,7 +498,7 @@ from vllm.sampling_params import BeamSearchParams
 
 ids = engine.tokenizer(STORY)["input_ids"]
 rows = []
-for width in (1, 4, 16):
+for width in (1, 8):
     params = BeamSearchParams(beam_width=width, max_tokens=12, ignore_eos=True)
     best = engine.llm.beam_search([{"prompt_token_ids": ids}], params)[0].sequences[0]
     text = decode(best.tokens[len(ids) :])
@@ -587,9 +587,11 @@ rows = [
 lab.show(rows, "Four of the questions")
 
 # %% [markdown]
-# Compare the last two columns before you trust the form: the grammar forced the shape, and the
-# region is whatever the model held likeliest among those allowed. A regular expression does the
-# same for a text that is not JSON.
+# Compare the free reply, the form and the truth before you trust a form. The grammar forced the
+# shape, and the region is whatever the model held likeliest among those allowed. Where a free
+# reply is right and the form is wrong, the grammar has led the model to a beginning,
+# `{"region":`, that it was never trained to continue. So let a grammar ask for what the model
+# would have written anyway. A regular expression does the same for a text that is not JSON.
 
 # %%
 dates = [visitor(f"When was {city.name} founded?") for city in cities()[:4]]
@@ -873,7 +875,7 @@ lab.check("2.1-03-ex4", prefill_steps)
 # next token still reads is *t* − *W* + 1. What the tables hold in between is:
 
 # %%
-LONG_REPLY = 240
+LONG_REPLY = 200
 prompt = list(range(100, 128))  # memory does not care what they say
 stored = [len(prompt) + i for i in range(LONG_REPLY - 1)]
 all_kept = [ceil(t / block_size) for t in stored]
