@@ -340,10 +340,10 @@ for name, tokens in drawn.items():
 lab.compare_table(*[f"distance, {name}" for name in settings])
 
 # %% [markdown]
-# Every setting strays about as far as chance makes it, and none farther than the bound that the
-# cell asserts. So vLLM draws from the distributions that we computed. But a test is only worth
-# something if it would find out a wrong law. Hold the same draws against one from which they were
-# not drawn.
+# The prediction is a mean: one trial may stray less, and a little more. None strays farther than
+# the bound that the cell asserts, so vLLM draws from the distributions that we computed. But a
+# test is only worth something if it would find out a wrong law. Hold the same draws against one
+# from which they were not drawn.
 
 # %%
 softmax = laws["temperature 1"]
