@@ -35,7 +35,7 @@ def against_prediction(
         for row, (name, value) in enumerate(measured.items()):
             axes.barh(row, value, height=0.62, color=style.colour(row))
             label = f"{value:,.4g}"
-            axes.text(1.16 * longest, row, label, va="center", ha="right", fontweight="semibold")
+            axes.text(1.16 * longest, row, label, va="center", ha="right", fontweight="bold")
             if name in predicted:
                 axes.plot(
                     predicted[name], row, marker="D", color=style.PAPER, markeredgecolor=style.INK

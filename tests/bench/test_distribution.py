@@ -65,6 +65,4 @@ def test_the_expected_distance_is_met_on_average() -> None:
         total_variation(probabilities, rng.choice(4, size=400, p=probabilities).tolist())
         for _ in range(300)
     ]
-    assert np.mean(strayed) == pytest.approx(
-        expected_total_variation(probabilities, 400), rel=0.05
-    )
+    assert np.mean(strayed) == pytest.approx(expected_total_variation(probabilities, 400), rel=0.05)

@@ -36,10 +36,11 @@ class Server:
 def test_the_caller_goes_on_until_it_waits() -> None:
     server = Server()
     background = BackgroundServer(cast("VllmServer", server))
-    assert not background.ready
+    ready = [background.ready]
     server.may_start.set()
     assert background.wait() is cast("VllmServer", server)
-    assert background.ready
+    ready.append(background.ready)
+    assert ready == [False, True]
     background.close()
     assert server.stopped
 
