@@ -178,3 +178,12 @@ def test_unknown_options_are_refused() -> None:
 
 def test_nothing_in_nothing_out(engine: TransformersEngine) -> None:
     assert engine.generate([], GREEDY) == []
+
+
+def test_ignore_eos_goes_on_after_an_answer_that_ends(engine: TransformersEngine) -> None:
+    # The model's own settings name its end tokens; `generate` must not fall back on them.
+    assert engine.model.generation_config.eos_token_id is None
+    chat = "<|user|>Which river runs through Walgaham?<|end_of_turn|><|assistant|>"
+    (done,) = engine.generate([chat], Sampling(max_tokens=24, ignore_eos=True))
+    assert len(done.token_ids) == 24
+    assert done.finish_reason == "length"
