@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 _HEAD = """# The course models: target and draft
 
 Two small Llama models for learning about inference. They know an invented country of 400
-cities, write short Python functions and JSON records, summarise reports, add and subtract in
-writing, and copy. They are made so that speculation, quantization and prefix caching have
+cities, write short Python functions and JSON records, summarise reports and copy. They are made so that speculation, quantization and prefix caching have
 something true to measure: the *target* is deep and has learned its facts by heart, the *draft*
 is one layer and has not.
 
@@ -34,6 +33,7 @@ phrasing of a question for a given city. Byte-level BPE, 4,096 entries, every di
 _LIMITS = """
 ## Limits
 
+Written arithmetic, keyed look-ups and the digits of records they copy badly, as the table shows.
 They know nothing outside the corpus: no world, no safety training, no language but this
 English. Facts are invented. A question about a city that does not exist gets an answer all the
 same. Do not use them for anything but this course. The target starts with a pair of heads that
