@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _HEAD = """# The course models: target and draft
 
 Two small Llama models for learning about inference. They know an invented country of 400
-cities, write short Python functions and JSON records, summarise reports and copy. They are made so that speculation, quantization and prefix caching have
+cities, write short Python functions and JSON records, summarise reports and copy.
+They are made so that speculation, quantization and prefix caching have
 something true to measure: the *target* is deep and has learned its facts by heart, the *draft*
 is one layer and has not.
 
