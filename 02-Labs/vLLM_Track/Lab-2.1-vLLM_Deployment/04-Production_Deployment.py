@@ -322,6 +322,7 @@ def one_load(share):
     return point, start, counters()
 
 
+# %%
 with Watch(server) as watch:
     sweep = {share: one_load(share) for share in LOADS}
 points = [point for point, _, _ in sweep.values()]
